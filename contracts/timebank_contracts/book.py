@@ -1,0 +1,80 @@
+"""The one meaning of the log: `apply(book, entry)` checks every rule, raises a refusal or changes the book.
+
+No I/O, no clock, no chance. The ledger, the simulation, the auditor and the reports run this same function, so an entry
+that the auditor refuses could not have been written by an honest ledger.
+Source: design page 1, sentence 4; PROTOCOL.md B1 to B5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from timebank_contracts import entries as e
+from timebank_contracts import rules_accounts, rules_streams, rules_transfers
+from timebank_contracts.errors import Refusal
+from timebank_contracts.state import Book
+
+__all__ = ["RULES", "Book", "apply", "cited_position"]
+
+Rule = Callable[[Book, Any], None]
+
+RULES: Final[dict[type[e.Entry], Rule]] = {
+    e.NodeOpened: rules_accounts.node_opened,
+    e.PolicyChanged: rules_accounts.policy_changed,
+    e.AccountOpenedEntry: rules_accounts.account_opened,
+    e.AccountChangedEntry: rules_accounts.account_changed,
+    e.AccountFrozen: rules_accounts.account_frozen,
+    e.AccountUnfrozen: rules_accounts.account_unfrozen,
+    e.AccountClosed: rules_accounts.account_closed,
+    e.AliasIssuedEntry: rules_accounts.alias_issued,
+    e.AliasRevokedEntry: rules_accounts.alias_revoked,
+    e.RegistryAcceptedEntry: rules_streams.registry_accepted,
+    e.PeerChanged: rules_streams.peer_changed,
+    e.PeerFrozen: rules_streams.peer_frozen,
+    e.PeerThawed: rules_streams.peer_thawed,
+    e.SegmentAcceptedEntry: rules_streams.segment_accepted,
+    e.TransferPosted: rules_transfers.posted,
+    e.TransferSent: rules_transfers.sent,
+    e.TransferReceived: rules_transfers.received,
+    e.TransferRejected: rules_transfers.rejected,
+    e.TransferSettled: rules_transfers.settled,
+    e.TransferReturned: rules_transfers.returned,
+}
+
+
+def apply(book: Book, entry: e.Entry, *, cited: e.Entry | None = None) -> None:
+    """Judge the next entry and change the book by it.
+
+    Args:
+        book: the state after entries 0 to `entry.n` − 1.
+        entry: the candidate.
+        cited: the entry at `cited_position(entry)`, where that is not None.
+
+    Raises:
+        Refusal: the rules say no; the book is unchanged.
+        Malformed: a message inside the entry is not one; the book is unchanged.
+    """
+    if entry.n != book.n:
+        raise Refusal("wrong_position", f"The next entry is {book.n}, not {entry.n}.")
+    if entry.time < book.time:
+        raise Refusal("time_order")
+    if book.identity is None and entry.n == 0 and type(entry) is not e.NodeOpened:
+        raise Refusal("node_not_opened")
+    if (entry.in_ is not UNSET) != (book.pending is not None):
+        raise Refusal("segment_pending")
+    if type(entry) is e.TransferReversed:
+        rules_transfers.reversed_(book, entry, cited)
+    else:
+        RULES[type(entry)](book, entry)
+    book.n += 1
+    book.time = entry.time
+
+
+def cited_position(entry: e.Entry) -> int | None:
+    """Journal position of the earlier entry that `apply` needs beside this one, or None."""
+    if type(entry) is e.TransferReversed:
+        return rules_transfers.reversal_target(entry)
+    return None

@@ -1,0 +1,130 @@
+"""Messages: the only thing that leaves a town. CloudEvents 1.0 in canonical JSON, without any account, actor or text.
+
+`id` is `<to>/<generation>/<position>`: where the message stands in its sender's stream, so it can exist once only.
+Source: design page 2, "Entry and message"; PROTOCOL.md E5 to E8.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from timebank_contracts import canonical
+from timebank_contracts.errors import Malformed
+from timebank_contracts.fields import (
+    Activity,
+    Alias,
+    CrossPurpose,
+    Day,
+    Minutes,
+    Node,
+    PayerTag,
+    RejectionReason,
+    Time,
+    TransferId,
+)
+
+MESSAGE_BYTES_MAX: Final = 4_096
+
+
+class UnknownType(Malformed):
+    """A message of a type this version does not know: the stream waits there for an upgrade (PROTOCOL.md S8)."""
+
+
+class Message(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"
+):
+    """What every message carries; `source` is the sending node, `subject` the receiving one."""
+
+    id: str
+    source: Node
+    specversion: Literal["1.0"]
+    subject: Node
+    time: Time
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A credit on its way: the payer is debited already."""
+
+    transfer: TransferId
+    minutes: Minutes
+    payee: Alias
+    payer_tag: PayerTag
+    purpose: CrossPurpose
+    expires_at: Time
+    activity: Activity | UnsetType = UNSET
+    served_on: Day | UnsetType = UNSET
+    given_minutes: Minutes | UnsetType = UNSET
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The payee's node credited the payee: final."""
+
+    transfer: TransferId
+    minutes: Minutes
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The payee's node refused: final; the payer gets the minutes back."""
+
+    transfer: TransferId
+    minutes: Minutes
+    reason: RejectionReason
+
+
+class TransferSentMessage(Message, frozen=True, kw_only=True, tag="transfer.sent"):
+    data: Sent
+
+
+class TransferReceivedMessage(Message, frozen=True, kw_only=True, tag="transfer.received"):
+    data: Received
+
+
+class TransferRejectedMessage(Message, frozen=True, kw_only=True, tag="transfer.rejected"):
+    data: Rejected
+
+
+AnyMessage = TransferSentMessage | TransferReceivedMessage | TransferRejectedMessage
+MESSAGE_TYPES: Final = ("transfer.sent", "transfer.received", "transfer.rejected")
+
+_decoder: Final = msgspec.json.Decoder(AnyMessage)
+
+
+class _TypeOnly(msgspec.Struct):
+    type: str
+
+
+_type_decoder: Final = msgspec.json.Decoder(_TypeOnly)
+
+
+def message_id(to: str, generation: str, position: int) -> str:
+    """`barry/g1/17`: the message at stream position `position` (from 1) to `to`."""
+    return f"{to}/{generation}/{position}"
+
+
+def decode_message(raw: bytes) -> AnyMessage:
+    """The message in canonical bytes.
+
+    Raises:
+        UnknownType: canonical CloudEvents of a type that this version does not know.
+        Malformed: anything else that is not a message.
+    """
+    try:
+        return canonical.decode(raw, _decoder, bytes_max=MESSAGE_BYTES_MAX)
+    except Malformed as error:
+        if len(raw) > MESSAGE_BYTES_MAX:
+            raise
+        try:
+            found = _type_decoder.decode(raw).type
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            raise error from None
+        if found in MESSAGE_TYPES:
+            raise
+        raise UnknownType(f"Message type {found[:60]!r} is not known to this version; upgrade the node.") from error
+
+
+def encode_message(message: AnyMessage) -> bytes:
+    """Canonical bytes of a message; they are never encoded again."""
+    return canonical.encode(message)

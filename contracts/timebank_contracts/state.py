@@ -1,0 +1,127 @@
+"""The state of a book: accounts, peers, open transfers. A pure function of the journal, and mutable by `apply` only.
+
+Reading order: here, then `book.py`, then `rules_accounts.py`, `rules_transfers.py`, `rules_streams.py`.
+Memory is bounded by accounts, aliases, peers and transfers in flight, never by the number of entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from timebank_contracts.names import Identity
+from timebank_contracts.streams import StreamHead
+
+PAYABLE_KINDS = frozenset({"member", "organisation", "programme"})
+
+
+@dataclass(slots=True)
+class Account:
+    """One account; all quantities in minutes."""
+
+    account: str
+    kind: str
+    floor: int
+    ceiling: int
+    balance: int = 0
+    in_transit: int = 0
+    """Sent to other towns and not yet decided: counts against the ceiling, so that a return always fits."""
+    state: str = "open"
+    """open, frozen (no new debit) or closed."""
+
+
+@dataclass(slots=True, frozen=True)
+class Alias:
+    account: str
+    audience: str | None
+    """The one peer that may use it; None: anybody."""
+
+
+@dataclass(slots=True, frozen=True)
+class OpenTransfer:
+    """A transfer that was sent and is not yet decided."""
+
+    peer: str
+    payer: str
+    minutes: int
+    position: int
+    """Journal position of its `transfer.sent`."""
+    sent_at: str
+
+
+@dataclass(slots=True, frozen=True)
+class PendingSegment:
+    """An accepted segment whose messages are being entered."""
+
+    peer: str
+    until: int
+    head: bytes
+
+
+@dataclass(slots=True)
+class PeerState:
+    """A peer: what the registry in force says, the limits of this node, both streams, both accounts."""
+
+    peer: str
+    generation: str
+    state: str
+    owe_limit: int
+    owed_limit: int
+    event_keys: tuple[bytes, ...]
+    clearing: Account
+    transit: Account
+    incoming: StreamHead
+    outgoing: StreamHead
+    heard: int = 0
+    """The highest position of our stream that the peer says it applied."""
+    unheard: dict[int, bytes] = field(default_factory=dict)
+    """Chain values of our stream from `heard` to its head: what a later `heard` is compared with."""
+    frozen: bool = False
+
+    @property
+    def debt(self) -> int:
+        """Minutes that we owe the peer, transfers under way included (negative: the peer owes us)."""
+        return self.clearing.balance + self.transit.balance
+
+
+@dataclass(slots=True)
+class Book:
+    """What a journal says so far. `n` is the position of the next entry."""
+
+    identity: Identity | None = None
+    n: int = 0
+    time: str = ""
+    rules: int = 0
+    default_floor: int = 0
+    default_ceiling: int = 0
+    debt_limit: int = 0
+    debt: int = 0
+    """Σ over peers of max(0, debt)."""
+    registry_version: int = 0
+    registry_sha256: str = ""
+    accounts: dict[str, Account] = field(default_factory=dict)
+    aliases: dict[str, Alias] = field(default_factory=dict)
+    revoked_aliases: set[str] = field(default_factory=set)
+    peers: dict[str, PeerState] = field(default_factory=dict)
+    open_transfers: dict[str, OpenTransfer] = field(default_factory=dict)
+    reversed: set[int] = field(default_factory=set)
+    """Journal positions of transfers that were taken back."""
+    pending: PendingSegment | None = None
+
+    @property
+    def me(self) -> Identity:
+        """The identity; the book must have been opened."""
+        assert self.identity is not None, "node.opened comes first"
+        return self.identity
+
+    def change_debt(self, peer: PeerState, clearing_minutes: int, transit_minutes: int) -> None:
+        """Post to a peer's two accounts and keep the total debt in step."""
+        before = max(0, peer.debt)
+        peer.clearing.balance += clearing_minutes
+        peer.transit.balance += transit_minutes
+        self.debt += max(0, peer.debt) - before
+
+    def balances(self) -> Iterator[tuple[str, int]]:
+        """(account, minutes), in order of account id."""
+        for account in sorted(self.accounts):
+            yield account, self.accounts[account].balance

@@ -1,0 +1,130 @@
+"""Commands: what can be asked of a town's ledger, after the edge has checked form and caller.
+
+A command names no position and no time: the writer gives both when its turn comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from timebank_contracts import canonical
+from timebank_contracts.entries import Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What every command carries."""
+
+    by: Actor
+    key: str | None = None
+    """Hash of client and Idempotency-Key (32 hex), None for the node's own acts."""
+    digest: str | None = None
+    """Hash of what was asked (32 hex): one key serves one command."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAccount(Command):
+    account: str
+    kind: str
+    floor: int | None = None
+    """Minutes; None: the town's default."""
+    ceiling: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeAccount(Command):
+    account: str
+    floor: int
+    ceiling: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAccountState(Command):
+    account: str
+    state: str
+    """frozen, open or closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueAlias(Command):
+    account: str
+    alias: str
+    audience: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeAlias(Command):
+    alias: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePolicy(Command):
+    default_floor: int
+    default_ceiling: int
+    debt_limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostTransfer(Command):
+    """Within the town. Negative minutes are paid, positive ones credited."""
+
+    postings: tuple[tuple[str, int], ...]
+    purpose: str
+    confirmed_by: str
+    activity: str | None = None
+    served_on: str | None = None
+    given: tuple[tuple[str, int], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendTransfer(Command):
+    """To an alias at another town."""
+
+    payer: str
+    peer: str
+    payee: str
+    minutes: int
+    payer_tag: str
+    purpose: str
+    expires_at: str
+    activity: str | None = None
+    served_on: str | None = None
+    given_minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReverseTransfer(Command):
+    transfer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeSegment(Command):
+    """A peer's segment, parsed and held to be signed; the book judges it again."""
+
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptRegistry(Command):
+    """A verified registry and the limits that this node sets itself, in minutes by peer."""
+
+    envelope: bytes
+    own_limits: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThawPeer(Command):
+    peer: str
+    reason: str
+
+
+def key_of(client: str, idempotency_key: str) -> str:
+    """What an entry keeps of a client's key: 32 hex of its SHA-256, so that no text of theirs enters the journal."""
+    return sha256(f"{client}\n{idempotency_key}".encode()).hexdigest()[:32]
+
+
+def digest_of(content: object) -> str:
+    """What an entry keeps of a command's content: 32 hex of the SHA-256 of its canonical bytes."""
+    return sha256(canonical.encode(content)).hexdigest()[:32]

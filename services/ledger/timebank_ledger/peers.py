@@ -1,0 +1,169 @@
+"""What a peer's segment or a new registry does to the journal. Pure; the counterpart of `propose.py` for what comes in.
+
+    segment ── judge_segment ──▶ Duplicate | Gap: nothing written
+                              └▶ Fresh: segment.accepted, then one decision for each message, in order
+Source: design page 1, steps 5 and 7; page 2, "Stream, segment, acknowledgement"; PROTOCOL.md S7, T5 to T7.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import Any
+
+from msgspec import Raw
+
+from timebank_contracts import entries as e
+from timebank_contracts import messages as m
+from timebank_contracts.accept import Duplicate, Fresh, Gap, judge_segment
+from timebank_contracts.book import apply
+from timebank_contracts.errors import Breach, Refusal
+from timebank_contracts.names import clearing, transit
+from timebank_contracts.registry import Registry
+from timebank_contracts.rules_transfers import decide
+from timebank_contracts.segments import parse_segment
+from timebank_contracts.state import Book, PeerState
+
+RULE = e.Actor(kind="rule")
+
+
+def take_segment(book: Book, raw: bytes, *, time: str) -> tuple[list[e.Entry], Duplicate | Gap | Fresh]:
+    """Enter what is new in a peer's segment.
+
+    Args:
+        book: the writer's own book; changed when entries are returned, unchanged when this raises.
+        raw: the segment's bytes.
+        time: the clock's time in wire form.
+
+    Returns:
+        The entries, already applied, and the judgement; no entries for a duplicate or a gap.
+
+    Raises:
+        Malformed, Unsigned, Refusal, Breach, StopsAt, RolledBack: as `judge_segment`.
+    """
+    segment = parse_segment(raw)
+    judged = judge_segment(book, segment)
+    if not isinstance(judged, Fresh):
+        return [], judged
+    now = max(time, book.time)
+    peer = book.peers[segment.statement.from_]
+    by = e.Actor(kind="peer", id=peer.peer)
+    accepted = e.SegmentAcceptedEntry(n=book.n, time=now, by=by, data=e.SegmentAccepted(envelope=Raw(segment.envelope)))
+    apply(book, accepted)
+    written: list[e.Entry] = [accepted]
+    for message in judged.messages:
+        entry = _answer(book, peer, message, now, by)
+        apply(book, entry)
+        written.append(entry)
+    return written, judged
+
+
+def _answer(book: Book, peer: PeerState, raw: bytes, now: str, by: e.Actor) -> e.Entry:
+    message = m.decode_message(raw)
+    head: dict[str, Any] = {"n": book.n, "time": now, "by": by, "in_": Raw(raw)}
+    data = message.data
+    if isinstance(data, m.Sent):
+        return _decision(book, peer, data, now, head)
+    found = book.open_transfers[data.transfer]
+    under_way = (transit(peer.peer), -found.minutes)
+    if isinstance(data, m.Received):
+        postings = [under_way, (clearing(peer.peer), found.minutes)]
+        return e.TransferSettled(**head, data=e.Settled(transfer=data.transfer), postings=postings)
+    back = [under_way, (found.payer, found.minutes)]
+    returned = e.Returned(transfer=data.transfer, reason=data.reason)
+    return e.TransferReturned(**head, data=returned, postings=back)
+
+
+def _decision(book: Book, peer: PeerState, data: m.Sent, now: str, head: dict[str, Any]) -> e.Entry:
+    account = decide(book, peer, data, now)
+    envelope: dict[str, Any] = {
+        "id": m.message_id(peer.peer, book.me.generation, peer.outgoing.n + 1),
+        "source": book.me.node,
+        "specversion": "1.0",
+        "subject": peer.peer,
+        "time": now,
+    }
+    if isinstance(account, str):
+        reason: Any = account
+        no = m.Rejected(transfer=data.transfer, minutes=data.minutes, reason=reason)
+        out = Raw(m.encode_message(m.TransferRejectedMessage(**envelope, data=no)))
+        return e.TransferRejected(**head, data=e.Returned(transfer=data.transfer, reason=reason), out=out)
+    yes = m.Received(transfer=data.transfer, minutes=data.minutes)
+    return e.TransferReceived(
+        **head,
+        data=e.Settled(transfer=data.transfer),
+        postings=[(clearing(peer.peer), -data.minutes), (account.account, data.minutes)],
+        out=Raw(m.encode_message(m.TransferReceivedMessage(**envelope, data=yes))),
+    )
+
+
+def freeze(book: Book, raw: bytes, breach: Breach, *, time: str) -> list[e.Entry]:
+    """Stop the stream that a breach came by; the segment's hash says which evidence was kept beside the journal."""
+    statement = parse_segment(raw).statement
+    data = e.Frozen(
+        peer=statement.from_,
+        generation=statement.generation,
+        position=breach.position,
+        code=breach.code,
+        segment_sha256=sha256(raw).hexdigest(),
+    )
+    entry = e.PeerFrozen(n=book.n, time=max(time, book.time), by=RULE, data=data)
+    apply(book, entry)
+    return [entry]
+
+
+def accept_registry(
+    book: Book, registry: Registry, *, own_limits: dict[str, int], time: str, by: e.Actor
+) -> list[e.Entry]:
+    """Enter a verified registry: one entry for the version, one for each peer that it changes.
+
+    Args:
+        book: changed when entries are returned.
+        registry: verified against the one in force by the caller.
+        own_limits: minutes by peer, where this node wants a lower limit than the network's.
+        time: the clock's time in wire form.
+        by: who accepts it.
+
+    Raises:
+        Refusal: `registry_invalid`: another network, this node is missing from it, or not newer.
+    """
+    me = book.me
+    own = registry.find(me.node)
+    if registry.network != me.network or own is None or own.generation != me.generation:
+        raise Refusal("registry_invalid", "The registry is of another network, or does not name this node.")
+    now = max(time, book.time)
+    data = e.RegistryAccepted(version=registry.version, sha256=registry.sha256)
+    written: list[e.Entry] = [e.RegistryAcceptedEntry(n=book.n, time=now, by=by, data=data)]
+    apply(book, written[0])
+    for node in registry.nodes:
+        limit = registry.pair_limit(me.node, node.node)
+        limit = min(limit, own_limits.get(node.node, limit))
+        said = e.Peer(
+            peer=node.node,
+            generation=node.generation,
+            state=node.state,
+            owe_limit=limit,
+            owed_limit=limit,
+            event_keys=list(node.event_keys),
+        )
+        if node.node == me.node or said == _as_entered(book, node.node):
+            continue
+        entry = e.PeerChanged(n=book.n, time=now, by=by, data=said)
+        apply(book, entry)
+        written.append(entry)
+    return written
+
+
+def _as_entered(book: Book, peer: str) -> e.Peer | None:
+    found = book.peers.get(peer)
+    if found is None:
+        return None
+    return e.Peer(
+        peer=peer,
+        generation=found.generation,
+        state=found.state,  # type: ignore[arg-type]  # what was entered came from the closed set
+        owe_limit=found.owe_limit,
+        owed_limit=found.owed_limit,
+        event_keys=[b64encode(key).decode("ascii") for key in found.event_keys],
+    )
+

@@ -1,0 +1,165 @@
+"""From a command to entries: `perform` proposes, applies and returns what is to be stored. Pure.
+
+    command ── propose ──▶ candidate entry ── apply(book, entry) ──▶ written, or a refusal and nothing written
+
+`apply` in the contracts judges; nothing here decides a rule. One command gives one entry, except a segment (one for its
+envelope, one for each message) and a registry (one, and one for each peer that it changes).
+Source: design page 1, "Life of a transfer"; page 3, "Writer".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UNSET, Raw
+
+from timebank_contracts import entries as e
+from timebank_contracts import messages as m
+from timebank_contracts.book import apply
+from timebank_contracts.errors import Refusal
+from timebank_contracts.names import federated_transfer, parse_transfer, transit
+from timebank_contracts.rules_transfers import reversal_postings
+from timebank_contracts.state import Book
+from timebank_ledger import commands as c
+
+Cite = Callable[[int], e.Entry | None]
+"""Reads an earlier entry of the journal by position."""
+
+
+def perform(book: Book, command: c.Command, *, time: str, cite: Cite) -> list[e.Entry]:
+    """Apply a command to the book.
+
+    Args:
+        book: the writer's own book; changed when entries are returned, unchanged when this raises.
+        command: what is asked (segments and registries: see `peers.py`).
+        time: the clock's time in wire form; an entry carries the later of this and the previous entry's.
+        cite: reads an earlier entry.
+
+    Returns:
+        The entries to store, already applied, in order.
+
+    Raises:
+        Refusal: the rules say no.
+    """
+    now = max(time, book.time)
+    entry, cited = propose(book, command, now, cite)
+    apply(book, entry, cited=cited)
+    return [entry]
+
+
+def propose(book: Book, command: c.Command, now: str, cite: Cite) -> tuple[e.Entry, e.Entry | None]:
+    """The candidate entry for a command, and the entry it cites; the book is not changed."""
+    if isinstance(command, c.PostTransfer):
+        return _post(book, command, now), None
+    if isinstance(command, c.SendTransfer):
+        return _send(book, command, now), None
+    if isinstance(command, c.ReverseTransfer):
+        return _reverse(book, command, now, cite)
+    return _keep(book, command, now), None
+
+
+def _head(book: Book, command: c.Command, now: str) -> dict[str, Any]:
+    return {
+        "n": book.n,
+        "time": now,
+        "by": command.by,
+        "key": UNSET if command.key is None else command.key,
+        "command": UNSET if command.digest is None else command.digest,
+    }
+
+
+def _post(book: Book, command: c.PostTransfer, now: str) -> e.TransferPosted:
+    accounts = [account for account, _ in command.postings]
+    if len(accounts) == 2 and accounts[0] == accounts[1]:
+        raise Refusal("self_transfer")
+    data = e.Posted(
+        purpose=command.purpose,  # type: ignore[arg-type]  # a closed set: the edge's model and `apply` both check it
+        confirmed_by=command.confirmed_by,  # type: ignore[arg-type]
+        activity=_or_unset(command.activity),
+        served_on=_or_unset(command.served_on),
+        given=UNSET if command.given is None else list(command.given),
+    )
+    return e.TransferPosted(**_head(book, command, now), data=data, postings=list(command.postings))
+
+
+def _send(book: Book, command: c.SendTransfer, now: str) -> e.TransferSent:
+    peer = book.peers.get(command.peer)
+    if peer is None:
+        raise Refusal("peer_unknown")
+    me, position = book.me, peer.outgoing.n + 1
+    message = m.TransferSentMessage(
+        id=m.message_id(peer.peer, me.generation, position),
+        source=me.node,
+        specversion="1.0",
+        subject=peer.peer,
+        time=now,
+        data=m.Sent(
+            transfer=federated_transfer(me.node, me.generation, peer.peer, position),
+            minutes=command.minutes,
+            payee=command.payee,
+            payer_tag=command.payer_tag,
+            purpose=command.purpose,  # type: ignore[arg-type]
+            expires_at=command.expires_at,
+            activity=_or_unset(command.activity),
+            served_on=_or_unset(command.served_on),
+            given_minutes=_or_unset(command.given_minutes),
+        ),
+    )
+    return e.TransferSent(
+        **_head(book, command, now),
+        data=e.SentTo(peer=peer.peer),
+        postings=[(command.payer, -command.minutes), (transit(peer.peer), command.minutes)],
+        out=Raw(m.encode_message(message)),
+    )
+
+
+def _reverse(book: Book, command: c.ReverseTransfer, now: str, cite: Cite) -> tuple[e.TransferReversed, e.Entry]:
+    name = parse_transfer(command.transfer)
+    if name.peer is not None:
+        raise Refusal("not_reversible")
+    cited = cite(name.position) if name.position < book.n else None
+    if cited is None:
+        raise Refusal("transfer_unknown")
+    if type(cited) is not e.TransferPosted:
+        raise Refusal("not_reversible")
+    postings = reversal_postings(book, cited)
+    if len(postings) < 2:
+        raise Refusal("not_reversible", "No account of this transfer is left to take the minutes back from or to.")
+    data = e.Reversed(transfer=command.transfer, reason=command.reason)  # type: ignore[arg-type]
+    return e.TransferReversed(**_head(book, command, now), data=data, postings=postings), cited
+
+
+def _keep(book: Book, command: c.Command, now: str) -> e.Entry:
+    """Entries about accounts, addresses, policy and peers: they move no minutes."""
+    head = _head(book, command, now)
+    match command:
+        case c.OpenAccount(account=account, kind=kind, floor=floor, ceiling=ceiling):
+            data = e.AccountOpened(
+                account=account,
+                kind=kind,  # type: ignore[arg-type]
+                floor=book.default_floor if floor is None else floor,
+                ceiling=book.default_ceiling if ceiling is None else ceiling,
+            )
+            return e.AccountOpenedEntry(**head, data=data)
+        case c.ChangeAccount(account=account, floor=new_floor, ceiling=new_ceiling):
+            changed = e.AccountChanged(account=account, floor=new_floor, ceiling=new_ceiling)
+            return e.AccountChangedEntry(**head, data=changed)
+        case c.SetAccountState(account=account, state=state):
+            named = {"frozen": e.AccountFrozen, "open": e.AccountUnfrozen, "closed": e.AccountClosed}
+            return named[state](**head, data=e.AccountNamed(account=account))
+        case c.IssueAlias(account=account, alias=alias, audience=audience):
+            issued = e.AliasIssued(account=account, alias=alias, audience=_or_unset(audience))
+            return e.AliasIssuedEntry(**head, data=issued)
+        case c.RevokeAlias(alias=alias):
+            return e.AliasRevokedEntry(**head, data=e.AliasRevoked(alias=alias))
+        case c.ChangePolicy(default_floor=default_floor, default_ceiling=default_ceiling, debt_limit=debt_limit):
+            policy = e.Policy(default_floor=default_floor, default_ceiling=default_ceiling, debt_limit=debt_limit)
+            return e.PolicyChanged(**head, data=policy)
+        case c.ThawPeer(peer=peer, reason=reason):
+            return e.PeerThawed(**head, data=e.Thawed(peer=peer, reason=reason))
+    raise AssertionError(f"{type(command).__name__} is not proposed here")
+
+
+def _or_unset(value: Any) -> Any:
+    return UNSET if value is None else value
