@@ -41,7 +41,7 @@ class Unsigned(Refusal):
     """No key in force signed it: no effect at all (quarantined, bounded)."""
 
 
-class StopsAt(Exception):  # noqa: N818 - a place, not an error of ours
+class StopsAt(Exception):
     """The message at `position` is of a type that this version does not know; those before it are good."""
 
     def __init__(self, position: int) -> None:
@@ -49,7 +49,7 @@ class StopsAt(Exception):  # noqa: N818 - a place, not an error of ours
         self.position = position
 
 
-class RolledBack(Exception):  # noqa: N818
+class RolledBack(Exception):
     """A peer proves that this journal once held more, or something else: the node stops writing (P10)."""
 
 
@@ -108,4 +108,3 @@ def _check_message(book: Book, peer: PeerState, raw: bytes, position: int, decid
     if message.data.transfer in decided:
         raise Breach("decision_unfounded", position, "The transfer was decided before.")
     decided.add(message.data.transfer)
-

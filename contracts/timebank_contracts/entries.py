@@ -1,7 +1,7 @@
 """Entries: the facts of a journal. One class per type, decoded strictly, encoded canonically.
 
 An entry says `n` (position from 0), `time`, `type`, `by` (who acted), `data`, and where they apply `postings`
-([[account, minutes]…], sum 0), `key` and `command` (the client's idempotency key and what it was used for, both hashed),
+([[account, minutes]…], sum 0), `key` and `command` (the client's idempotency key and what it asked, both hashed),
 `in` (the peer's message that caused it, verbatim) and `out` (the message it sends, verbatim).
 Source: design page 3, "Entries"; PROTOCOL.md E1 to E4.
 """
@@ -64,7 +64,12 @@ class Actor(_Data, frozen=True):
 
 
 class Entry(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="type",
 ):
     """What every entry carries."""
 
@@ -294,7 +299,7 @@ AnyEntry = (
     | TransferReversed
 )
 
-_decoder: Final = msgspec.json.Decoder(AnyEntry)
+_decoder: Final[msgspec.json.Decoder[AnyEntry]] = msgspec.json.Decoder(AnyEntry)
 _TAG: Final[dict[type, str]] = {kind: str(kind.__struct_config__.tag) for kind in AnyEntry.__args__}
 ENTRY_TYPES: Final = frozenset(_TAG.values())
 

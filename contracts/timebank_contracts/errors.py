@@ -18,7 +18,7 @@ class Malformed(ValueError):
     """Input that does not have the form the contract demands; the text says what was expected."""
 
 
-class Refusal(Exception):  # noqa: N818 - the field's word (design page 7)
+class Refusal(Exception):
     """The rules say no: nothing was written.
 
     Args:
@@ -33,7 +33,7 @@ class Refusal(Exception):  # noqa: N818 - the field's word (design page 7)
         self.detail = detail or REFUSALS[code]
 
 
-class Breach(Exception):  # noqa: N818
+class Breach(Exception):
     """A validly signed message at `position` of a stream that no honest node would send.
 
     Args:
@@ -105,6 +105,12 @@ REJECTIONS: Final = frozenset(
 """Reasons of a `transfer.rejected`: the closed set that crosses towns (PROTOCOL.md T7)."""
 
 BREACHES: Final = frozenset(
-    {"message_malformed", "message_misplaced", "decision_unfounded", "decision_minutes", "minutes_out_of_range"}
+    {
+        "message_malformed",
+        "message_misplaced",
+        "decision_unfounded",
+        "decision_minutes",
+        "minutes_out_of_range",
+    }
 )
 """What makes a validly signed message evidence (PROTOCOL.md S9)."""

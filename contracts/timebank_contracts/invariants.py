@@ -30,7 +30,9 @@ def broken_invariants(book: Book) -> list[str]:
             broken.append(f"{name} heard {peer.heard} messages of {peer.outgoing.n}.")
     for account in book.accounts.values():
         if account.in_transit != by_payer[account.account]:
-            broken.append(f"{account.account} has {account.in_transit} minutes in transit, sent {by_payer[account.account]}.")
+            broken.append(
+                f"{account.account} has {account.in_transit} minutes in transit, sent {by_payer[account.account]}."
+            )
     debt = sum(max(0, peer.debt) for peer in book.peers.values())
     if debt != book.debt:
         broken.append(f"The town owes its peers {debt} minutes, the book says {book.debt}.")

@@ -34,7 +34,12 @@ class UnknownType(Malformed):
 
 
 class Message(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="type",
 ):
     """What every message carries; `source` is the sending node, `subject` the receiving one."""
 
@@ -89,7 +94,7 @@ class TransferRejectedMessage(Message, frozen=True, kw_only=True, tag="transfer.
 AnyMessage = TransferSentMessage | TransferReceivedMessage | TransferRejectedMessage
 MESSAGE_TYPES: Final = ("transfer.sent", "transfer.received", "transfer.rejected")
 
-_decoder: Final = msgspec.json.Decoder(AnyMessage)
+_decoder: Final[msgspec.json.Decoder[AnyMessage]] = msgspec.json.Decoder(AnyMessage)
 
 
 class _TypeOnly(msgspec.Struct):

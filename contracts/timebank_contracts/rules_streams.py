@@ -39,7 +39,10 @@ def peer_changed(book: Book, entry: e.PeerChanged) -> None:
     keys = tuple(b64decode(key) for key in data.event_keys)
     peer = book.peers.get(data.peer)
     if peer is None:
-        accounts = [Account(clearing(data.peer), "clearing", 0, 0), Account(transit(data.peer), "transit", 0, 0)]
+        accounts = [
+            Account(clearing(data.peer), "clearing", 0, 0),
+            Account(transit(data.peer), "transit", 0, 0),
+        ]
         starts = [
             chain_start(network=me.network, sender=data.peer, generation=data.generation, receiver=me.node),
             chain_start(network=me.network, sender=me.node, generation=me.generation, receiver=data.peer),

@@ -19,7 +19,12 @@ from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.moments import served_on_is_possible
 from timebank_contracts.names import clearing, federated_transfer, local_transfer, parse_transfer, transit
 from timebank_contracts.rules_accounts import open_account
-from timebank_contracts.rules_streams import advance_incoming, advance_outgoing, incoming_message, outgoing_message
+from timebank_contracts.rules_streams import (
+    advance_incoming,
+    advance_outgoing,
+    incoming_message,
+    outgoing_message,
+)
 from timebank_contracts.state import PAYABLE_KINDS, Account, Book, OpenTransfer, PeerState
 
 BROKERS: Final = frozenset({"broker", "operator", "rule"})
@@ -204,7 +209,12 @@ def rejected(book: Book, entry: e.TransferRejected) -> None:
 
 
 def _decision(
-    book: Book, peer: PeerState, entry: e.TransferReceived | e.TransferRejected, data: m.Sent, *, reason: str | None
+    book: Book,
+    peer: PeerState,
+    entry: e.TransferReceived | e.TransferRejected,
+    data: m.Sent,
+    *,
+    reason: str | None,
 ) -> None:
     answer = outgoing_message(book, peer, entry)
     expected = m.TransferReceivedMessage if reason is None else m.TransferRejectedMessage

@@ -9,7 +9,7 @@ Source: design page 2, "Stream, segment, acknowledgement"; PROTOCOL.md S3 to S7.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -39,7 +39,7 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class SegmentStatement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """What the sender signs. `prior` = c(first − 1), `head` = c(first + count − 1); `size`, `root`: latest checkpoint."""
+    """What the sender signs. `prior` = c(first − 1), `head` = c(first + count − 1); `size`, `root`: checkpoint."""
 
     protocol: Annotated[int, Meta(ge=1, le=1000)]
     network: Network

@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import Any
 
 from msgspec import Raw
-
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.accept import Duplicate, Fresh, Gap, judge_segment
@@ -166,4 +165,3 @@ def _as_entered(book: Book, peer: str) -> e.Peer | None:
         owed_limit=found.owed_limit,
         event_keys=[b64encode(key).decode("ascii") for key in found.event_keys],
     )
-

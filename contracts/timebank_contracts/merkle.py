@@ -1,0 +1,154 @@
+"""The Merkle tree of RFC 6962: roots, inclusion and consistency proofs. Pure.
+
+    leaf = SHA-256(00 || entry)      node = SHA-256(01 || left || right)      empty tree = SHA-256("")
+
+Source: RFC 6962 section 2.1, RFC 9162 section 2.1; design page 12; PROTOCOL.md G4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+
+from timebank_contracts.errors import Malformed
+
+EMPTY_ROOT: Final = sha256(b"").digest()
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """Hash of an entry as a leaf."""
+    return sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of two neighbours."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """A growing tree that keeps only its right edge: the roots of its full subtrees, largest first."""
+
+    __slots__ = ("_edge", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._edge: list[bytes] = []
+
+    def append(self, leaf: bytes) -> None:
+        """Add the hash of the next leaf."""
+        edge, size = self._edge, self.size
+        while size & 1:
+            leaf = sha256(b"\x01" + edge.pop() + leaf).digest()
+            size >>= 1
+        edge.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root at the present size."""
+        if not self._edge:
+            return EMPTY_ROOT
+        found = self._edge[-1]
+        for left in reversed(self._edge[:-1]):
+            found = node_hash(left, found)
+        return found
+
+    def copy(self) -> Tree:
+        """An independent tree of the same content."""
+        twin = Tree()
+        twin.size, twin._edge = self.size, self._edge.copy()
+        return twin
+
+
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """The root of these leaf hashes."""
+    tree = Tree()
+    for leaf in leaves:
+        tree.append(leaf)
+    return tree.root()
+
+
+def _split(size: int) -> int:
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """The audit path of leaf `index` in the tree of these leaf hashes, from the leaf up."""
+    if not 0 <= index < len(leaves):
+        raise Malformed(f"There is no leaf {index} among {len(leaves)}.")
+    if len(leaves) == 1:
+        return []
+    at = _split(len(leaves))
+    if index < at:
+        return [*inclusion_proof(leaves[:at], index), root_of(leaves[at:])]
+    return [*inclusion_proof(leaves[at:], index - at), root_of(leaves[:at])]
+
+
+def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+    """The root that an audit path leads to; raises `Malformed` when its length does not fit. RFC 9162 2.1.3.2."""
+    if not 0 <= index < size:
+        raise Malformed(f"There is no leaf {index} in a tree of {size}.")
+    at, last, found = index, size - 1, leaf
+    for step in proof:
+        if last == 0:
+            raise Malformed("The inclusion proof is too long.")
+        if at & 1 or at == last:
+            found = node_hash(step, found)
+            while not at & 1 and at:
+                at >>= 1
+                last >>= 1
+        else:
+            found = node_hash(found, step)
+        at >>= 1
+        last >>= 1
+    if last:
+        raise Malformed("The inclusion proof is too short.")
+    return found
+
+
+def consistency_proof(leaves: Sequence[bytes], old: int) -> list[bytes]:
+    """The proof that the tree of the first `old` leaves is the beginning of this one; 0 < old <= size."""
+    if not 0 < old <= len(leaves):
+        raise Malformed(f"A consistency proof needs an old size from 1 to {len(leaves)}.")
+    return _subproof(leaves, old, whole=True)
+
+
+def _subproof(leaves: Sequence[bytes], old: int, *, whole: bool) -> list[bytes]:
+    if old == len(leaves):
+        return [] if whole else [root_of(leaves)]
+    at = _split(len(leaves))
+    if old <= at:
+        return [*_subproof(leaves[:at], old, whole=whole), root_of(leaves[at:])]
+    return [*_subproof(leaves[at:], old - at, whole=False), root_of(leaves[:at])]
+
+
+def is_consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether the proof shows that the tree (old, old_root) is the beginning of (size, root). RFC 9162 2.1.4.2."""
+    if not 0 < old <= size:
+        return False
+    if old == size:
+        return not proof and old_root == root
+    path = list(proof)
+    if old & (old - 1) == 0:
+        path.insert(0, old_root)
+    if not path:
+        return False
+    at, last = old - 1, size - 1
+    while at & 1:
+        at >>= 1
+        last >>= 1
+    first = second = path[0]
+    for step in path[1:]:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            first = node_hash(step, first)
+            second = node_hash(step, second)
+            while not at & 1 and at:
+                at >>= 1
+                last >>= 1
+        else:
+            second = node_hash(second, step)
+        at >>= 1
+        last >>= 1
+    return last == 0 and first == old_root and second == root

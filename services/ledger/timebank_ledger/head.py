@@ -1,0 +1,54 @@
+"""The head file: the greatest size and root that this node published, kept beside its keys and outside the database.
+
+A journal that is shorter, or has another root there, was rolled back: the node refuses to write.
+Source: design page 2, "Rollback and generations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from timebank_contracts.errors import Malformed
+from timebank_kit.files import atomic_write
+
+
+class JournalBehindHead(Exception):
+    """The journal holds less, or something else, than was published before."""
+
+
+class HeadFile:
+    """Size and root in a file; `path` None keeps them in memory (tests, and journals that end with the process)."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.size, self.root = 0, ""
+        if path is not None and path.exists():
+            words = path.read_text("ascii").split()
+            if len(words) != 2 or not words[0].isascii() or not words[0].isdigit() or len(words[1]) != 64:
+                raise Malformed(f"The head file {path.name} is damaged; restore it from the backup of the keys.")
+            self.size, self.root = int(words[0]), words[1]
+
+    def check(self, size: int, root_at: Callable[[int], bytes]) -> None:
+        """Raise `JournalBehindHead` unless a journal of `size` entries continues what was published.
+
+        `root_at` gives the root of the journal's first entries; it is asked only when something was published.
+        """
+        if size < self.size:
+            raise JournalBehindHead(
+                f"The journal has {size} entries, and {self.size} were published. It was rolled back: restore the "
+                "newer journal, or ask the network's operators for a new generation."
+            )
+        if self.size and root_at(self.size).hex() != self.root:
+            raise JournalBehindHead(
+                f"The journal's first {self.size} entries are not those that were published. Restore the journal that "
+                "belongs to this node."
+            )
+
+    def remember(self, size: int, root: bytes) -> None:
+        """Note that this size and root are about to be published; durable on return."""
+        if size < self.size:
+            return
+        self.size, self.root = size, root.hex()
+        if self.path is not None:
+            atomic_write(self.path, f"{size} {self.root}\n".encode("ascii"))

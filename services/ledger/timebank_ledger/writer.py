@@ -1,0 +1,316 @@
+"""The writer: the one thread that owns the book and appends to the journal.
+
+    submit ─▶ queue ─▶ commit(batch): perform each ─▶ encode ─▶ extend the tree ─▶ append, one fsync ─▶ answer all
+
+What gathered during the last commit is the next batch. A refused command writes nothing. On doubt about the database
+the book is dropped and rebuilt from the journal before a further command is taken; what a peer proves to be a rollback
+stops the writer for good. Readers see committed state only: they wait for the commit that is under way.
+Source: design page 3, "Writer"; page 2, "Rollback and generations".
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from timebank_contracts import entries as e
+from timebank_contracts.accept import Duplicate, Gap, RolledBack, StopsAt, Unsigned
+from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.checkpoint import Checkpoint, sign_checkpoint
+from timebank_contracts.errors import Breach, Malformed, Refusal
+from timebank_contracts.keys import SigningKey
+from timebank_contracts.merkle import Tree, leaf_hash
+from timebank_contracts.moments import show_time
+from timebank_contracts.registry import Registry, open_registry
+from timebank_contracts.segments import parse_segment
+from timebank_kit.clock import Clock
+from timebank_kit.commit_loop import CommitLoop, Doubt, Halt
+from timebank_kit.journal import Journal, JournalTrouble, Record
+from timebank_kit.tail import Tail
+
+from timebank_ledger import commands as c
+from timebank_ledger.head import HeadFile
+from timebank_ledger.peers import accept_registry, freeze, take_segment
+from timebank_ledger.propose import perform
+
+CHECKPOINT_SECONDS = 1.0
+"""A checkpoint is signed at most this often, however busy the writer is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a segment; `high` is the stream position applied so far."""
+
+    outcome: str
+    """fresh, duplicate, gap, stops, frozen, unsigned or refused."""
+    high: int
+    position: int | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The answer to a command: its entries (none for a duplicate segment) and, for a segment, what became of it."""
+
+    entries: Sequence[e.Entry] = ()
+    outcome: Outcome | None = None
+    repeated: bool = False
+    """The answer was rebuilt from the entry that the same key wrote before."""
+
+
+@dataclass(slots=True)
+class _State:
+    """What is dropped and rebuilt together: a pure function of the journal."""
+
+    book: Book = field(default_factory=Book)
+    tree: Tree = field(default_factory=Tree)
+
+
+def replay(journal: Journal) -> tuple[Book, Tree]:
+    """The book and the tree that the journal gives, from its first entry.
+
+    Raises:
+        Refusal, Malformed: the journal holds an entry that the rules refuse; nothing may be written to it.
+    """
+    state = _State()
+    for record in journal.scan(0, journal.length()):
+        entry = e.decode_entry(record.state)
+        position = cited_position(entry)
+        apply(state.book, entry, cited=None if position is None else read_entry(journal, position))
+        state.tree.append(leaf_hash(record.state))
+    return state.book, state.tree
+
+
+def read_entry(journal: Journal, position: int) -> e.Entry | None:
+    """The entry at a position of the journal, or None."""
+    records = journal.read(position, 1)
+    return e.decode_entry(records[0].state) if records else None
+
+
+class Writer:
+    """Owns the journal's book.
+
+    Args:
+        journal: storage; its content is replayed before the first command.
+        clock: gives the time of entries.
+        log_key: signs checkpoints.
+        head: remembers the greatest published size and root outside the database.
+        registry: the registry in force, when the journal has accepted one.
+        queue_limit: commands that may wait.
+
+    Raises:
+        Refusal, Malformed: the journal is not one that these rules could have written.
+        JournalBehindHead: the journal is shorter than, or differs from, what was published.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        clock: Clock,
+        log_key: SigningKey,
+        head: HeadFile,
+        registry: Registry | None = None,
+        queue_limit: int = 8192,
+        on_stop: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self.journal = journal
+        self.clock = clock
+        self.tail = Tail(0)
+        self.registry = registry
+        self._log_key = log_key
+        self._head = head
+        self._on_stop = on_stop
+        self._lock = threading.RLock()
+        self._keys_lock = threading.Lock()
+        self._in_flight: dict[str, tuple[str | None, Future[Written]]] = {}
+        self._batch: list[e.Entry] = []
+        self._checkpoint: tuple[int, float, bytes] | None = None
+        self._state = _State()
+        self._rebuild()
+        head.check(self._state.tree.size, self._root_at)
+        self.loop: CommitLoop[c.Command, Written] = CommitLoop(
+            commit=self._commit, recover=self._recover, queue_limit=queue_limit, name="ledger-writer"
+        )
+
+    # What the edges use ------------------------------------------------------------------------------------------
+
+    def submit(self, command: c.Command, *, weight: int = 1) -> Future[Written]:
+        """Park a command until its commit.
+
+        Returns:
+            A future of what was written; it raises `Refusal` or `Malformed` when nothing was.
+
+        Raises:
+            QueueFull, Stopped: nothing was taken; say so to the caller and let them come again.
+            Refusal: `key_reused`.
+        """
+        if command.key is None:
+            return self.loop.submit(command, weight=weight)
+        with self._keys_lock:
+            known = self._in_flight.get(command.key)
+            if known is not None:
+                if known[0] != command.digest:
+                    raise Refusal("key_reused")
+                return known[1]
+            promise: Future[Written] = Future()
+            self._in_flight[command.key] = (command.digest, promise)
+        try:
+            earlier = self._earlier(command)
+            if earlier is not None:
+                self._forget(command.key)
+                promise.set_result(earlier)
+                return promise
+            written = self.loop.submit(command, weight=weight)
+        except BaseException as error:
+            self._forget(command.key)
+            promise.set_exception(error)
+            raise
+        key = command.key
+        written.add_done_callback(lambda done: self._answer(key, done, promise))
+        return promise
+
+    @contextmanager
+    def reading(self) -> Iterator[Book]:
+        """The committed book, to read from and not to keep."""
+        with self._lock:
+            yield self._state.book
+
+    def checkpoint(self, *, fresh: bool = False) -> bytes:
+        """The latest signed checkpoint (C2SP note): at most one a second, unless `fresh` asks for the present size."""
+        with self._lock:
+            now = self.clock.monotonic()
+            tree = self._state.tree
+            last = self._checkpoint
+            if last is None or (last[0] != tree.size and (fresh or now - last[1] >= CHECKPOINT_SECONDS)):
+                root = tree.root()
+                origin = self._state.book.me.origin
+                note = sign_checkpoint(Checkpoint(origin, tree.size, root), self._log_key)
+                self._head.remember(tree.size, root)
+                self._checkpoint = last = (tree.size, now, note)
+            return last[2]
+
+    def close(self) -> None:
+        """Let the parked commands be committed, then stop."""
+        self.loop.close()
+        if self._state.book.identity is not None:
+            self.checkpoint(fresh=True)
+
+    # What the writer's thread does -------------------------------------------------------------------------------
+
+    def _commit(self, batch: Sequence[c.Command]) -> list[Written | Exception]:
+        answers: list[Written | Exception] = []
+        records: list[Record] = []
+        with self._lock:
+            self._batch = []
+            tree = self._state.tree
+            time = show_time(self.clock.now())
+            for command in batch:
+                try:
+                    written = self._perform(command, time)
+                except (Refusal, Malformed) as refusal:
+                    answers.append(refusal)
+                    continue
+                except RolledBack as proof:
+                    self._stop(str(proof), records)
+                answers.append(written)
+                for entry in written.entries:
+                    raw = e.encode_entry(entry)
+                    tree.append(leaf_hash(raw))
+                    key = entry.key if isinstance(entry.key, str) else None
+                    records.append(Record(entry.n, e.entry_type(entry), raw, key))
+                    self._batch.append(entry)
+            if records:
+                try:
+                    self.journal.append(records)
+                except JournalTrouble as trouble:
+                    raise Doubt(f"The commit's outcome is unknown: {trouble}") from trouble
+                self.tail.publish(self._state.tree.size)
+        return answers
+
+    def _perform(self, command: c.Command, time: str) -> Written:
+        book = self._state.book
+        if isinstance(command, c.TakeSegment):
+            return self._take(command.raw, time)
+        if isinstance(command, c.AcceptRegistry):
+            registry = open_registry(command.envelope, previous=self.registry)
+            limits = dict(command.own_limits)
+            entries = accept_registry(book, registry, own_limits=limits, time=time, by=command.by)
+            self.registry = registry
+            return Written(entries=entries)
+        return Written(entries=perform(book, command, time=time, cite=self._cite))
+
+    def _take(self, raw: bytes, time: str) -> Written:
+        book = self._state.book
+        sender = parse_segment(raw).statement.from_
+        high = book.peers[sender].incoming.n if sender in book.peers else 0
+        try:
+            entries, judged = take_segment(book, raw, time=time)
+        except Unsigned as refusal:
+            return Written(outcome=Outcome(outcome="unsigned", high=high, code=refusal.code, detail=refusal.detail))
+        except Refusal as refusal:
+            return Written(outcome=Outcome(outcome="refused", high=high, code=refusal.code, detail=refusal.detail))
+        except StopsAt as stop:
+            return Written(outcome=Outcome(outcome="stops", high=high, position=stop.position, detail=str(stop)))
+        except Breach as breach:
+            entries = freeze(book, raw, breach, time=time)
+            outcome = Outcome(
+                outcome="frozen", high=high, position=breach.position, code=breach.code, detail=breach.detail
+            )
+            return Written(entries=entries, outcome=outcome)
+        kind = {Duplicate: "duplicate", Gap: "gap"}.get(type(judged), "fresh")
+        return Written(entries=entries, outcome=Outcome(outcome=kind, high=book.peers[sender].incoming.n))
+
+    def _cite(self, position: int) -> e.Entry | None:
+        if self._batch and position >= self._batch[0].n:
+            return self._batch[position - self._batch[0].n]
+        return read_entry(self.journal, position)
+
+    def _stop(self, reason: str, records: list[Record]) -> None:
+        """A rollback was proved: what this batch did before is not written, and nothing will be."""
+        self._on_stop(reason)
+        raise Halt(f"{reason} Nothing is written until the journal is recovered; {len(records)} entries were dropped.")
+
+    def _recover(self) -> None:
+        with self._lock:
+            self.journal.reopen()
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        book, tree = replay(self.journal)
+        self._state = _State(book, tree)
+        self.tail.publish(tree.size)
+
+    def _root_at(self, size: int) -> bytes:
+        tree = Tree()
+        for record in self.journal.scan(0, size):
+            tree.append(leaf_hash(record.state))
+        return tree.root()
+
+    # Idempotency -------------------------------------------------------------------------------------------------
+
+    def _earlier(self, command: c.Command) -> Written | None:
+        assert command.key is not None
+        record = self.journal.find_key(command.key)
+        if record is None:
+            return None
+        entry = e.decode_entry(record.state)
+        if entry.command != command.digest:
+            raise Refusal("key_reused")
+        return Written(entries=[entry], repeated=True)
+
+    def _forget(self, key: str) -> None:
+        with self._keys_lock:
+            self._in_flight.pop(key, None)
+
+    def _answer(self, key: str, done: Future[Written], promise: Future[Written]) -> None:
+        self._forget(key)
+        error = done.exception()
+        if error is None:
+            promise.set_result(done.result())
+        else:
+            promise.set_exception(error)
