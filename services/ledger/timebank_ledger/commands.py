@@ -24,6 +24,15 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenNode(Command):
+    """The first entry of a journal."""
+
+    network: str
+    node: str
+    generation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAccount(Command):
     account: str
     kind: str

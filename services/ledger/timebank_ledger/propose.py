@@ -18,6 +18,7 @@ from timebank_contracts import messages as m
 from timebank_contracts.book import apply
 from timebank_contracts.errors import Refusal
 from timebank_contracts.names import federated_transfer, parse_transfer, transit
+from timebank_contracts.rules_accounts import RULES_VERSION
 from timebank_contracts.rules_transfers import reversal_postings
 from timebank_contracts.state import Book
 
@@ -134,6 +135,9 @@ def _keep(book: Book, command: c.Command, now: str) -> e.Entry:
     """Entries about accounts, addresses, policy and peers: they move no minutes."""
     head = _head(book, command, now)
     match command:
+        case c.OpenNode(network=network, node=node, generation=generation):
+            opened = e.Opened(network=network, node=node, generation=generation, rules=RULES_VERSION)
+            return e.NodeOpened(**head, data=opened)
         case c.OpenAccount(account=account, kind=kind, floor=floor, ceiling=ceiling):
             data = e.AccountOpened(
                 account=account,

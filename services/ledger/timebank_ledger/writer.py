@@ -28,7 +28,7 @@ from timebank_contracts.registry import Registry, open_registry
 from timebank_contracts.segments import parse_segment
 from timebank_kit.clock import Clock
 from timebank_kit.commit_loop import CommitLoop, Doubt, Halt
-from timebank_kit.journal import Journal, JournalTrouble, Record
+from timebank_kit.journal import Journal, JournalTrouble, Record, scan
 from timebank_kit.tail import Tail
 
 from timebank_ledger import commands as c
@@ -77,7 +77,7 @@ def replay(journal: Journal) -> tuple[Book, Tree]:
         Refusal, Malformed: the journal holds an entry that the rules refuse; nothing may be written to it.
     """
     state = _State()
-    for record in journal.scan(0, journal.length()):
+    for record in scan(journal, 0, journal.length()):
         entry = e.decode_entry(record.state)
         position = cited_position(entry)
         apply(state.book, entry, cited=None if position is None else read_entry(journal, position))
@@ -139,7 +139,7 @@ class Writer:
 
     # What the edges use ------------------------------------------------------------------------------------------
 
-    def submit(self, command: c.Command, *, weight: int = 1) -> Future[Written]:
+    def submit(self, command: c.Command) -> Future[Written]:
         """Park a command until its commit.
 
         Returns:
@@ -150,7 +150,7 @@ class Writer:
             Refusal: `key_reused`.
         """
         if command.key is None:
-            return self.loop.submit(command, weight=weight)
+            return self.loop.submit(command)
         with self._keys_lock:
             known = self._in_flight.get(command.key)
             if known is not None:
@@ -165,7 +165,7 @@ class Writer:
                 self._forget(command.key)
                 promise.set_result(earlier)
                 return promise
-            written = self.loop.submit(command, weight=weight)
+            written = self.loop.submit(command)
         except BaseException as error:
             self._forget(command.key)
             promise.set_exception(error)
@@ -262,7 +262,7 @@ class Writer:
                 outcome="frozen", high=high, position=breach.position, code=breach.code, detail=breach.detail
             )
             return Written(entries=entries, outcome=outcome)
-        kind = {Duplicate: "duplicate", Gap: "gap"}.get(type(judged), "fresh")
+        kind = "duplicate" if isinstance(judged, Duplicate) else "gap" if isinstance(judged, Gap) else "fresh"
         return Written(entries=entries, outcome=Outcome(outcome=kind, high=book.peers[sender].incoming.n))
 
     def _cite(self, position: int) -> e.Entry | None:
@@ -272,6 +272,7 @@ class Writer:
 
     def _stop(self, reason: str, records: list[Record]) -> None:
         """A rollback was proved: what this batch did before is not written, and nothing will be."""
+        self._rebuild()
         self._on_stop(reason)
         raise Halt(f"{reason} Nothing is written until the journal is recovered; {len(records)} entries were dropped.")
 
@@ -287,7 +288,7 @@ class Writer:
 
     def _root_at(self, size: int) -> bytes:
         tree = Tree()
-        for record in self.journal.scan(0, size):
+        for record in scan(self.journal, 0, size):
             tree.append(leaf_hash(record.state))
         return tree.root()
 
@@ -295,7 +296,7 @@ class Writer:
 
     def _earlier(self, command: c.Command) -> Written | None:
         assert command.key is not None
-        record = self.journal.find_key(command.key)
+        record = self.journal.find_keys([command.key]).get(command.key)
         if record is None:
             return None
         entry = e.decode_entry(record.state)
