@@ -128,7 +128,7 @@ class Frozen(_Data, frozen=True):
 
 class Thawed(_Data, frozen=True):
     peer: Node
-    reason: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$")]
+    reason: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$(?!\n)")]
 
 
 class SegmentAccepted(_Data, frozen=True):

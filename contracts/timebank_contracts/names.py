@@ -11,16 +11,16 @@ from typing import Final, NamedTuple
 
 from timebank_contracts.errors import Malformed
 
-NODE_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}$"
-NETWORK_PATTERN: Final = r"^(?=.{4,190}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$"
-GENERATION_PATTERN: Final = r"^g[1-9][0-9]{0,5}$"
-ACCOUNT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$|^(clearing|transit):[a-z][a-z0-9-]{1,30}$"
-ALIAS_PATTERN: Final = r"^[0-9a-f]{32}$"
-HASH_PATTERN: Final = r"^[0-9a-f]{64}$"
-TAG_PATTERN: Final = r"^[0-9a-f]{30}$"
-KEY_PATTERN: Final = r"^[0-9a-f]{32}$"
-HANDLE_PATTERN: Final = r"^[a-z][a-z0-9-]{0,29}$"
-TRANSFER_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}\.g[1-9][0-9]{0,5}(\.[a-z][a-z0-9-]{1,30})?\.(0|[1-9][0-9]{0,15})$"
+NODE_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}$(?!\n)"
+NETWORK_PATTERN: Final = r"^(?=.{4,190}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$(?!\n)"
+GENERATION_PATTERN: Final = r"^g[1-9][0-9]{0,5}$(?!\n)"
+ACCOUNT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$(?!\n)|^(clearing|transit):[a-z][a-z0-9-]{1,30}$(?!\n)"
+ALIAS_PATTERN: Final = r"^[0-9a-f]{32}$(?!\n)"
+HASH_PATTERN: Final = r"^[0-9a-f]{64}$(?!\n)"
+TAG_PATTERN: Final = r"^[0-9a-f]{30}$(?!\n)"
+KEY_PATTERN: Final = r"^[0-9a-f]{32}$(?!\n)"
+HANDLE_PATTERN: Final = r"^[a-z][a-z0-9-]{0,29}$(?!\n)"
+TRANSFER_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}\.g[1-9][0-9]{0,5}(\.[a-z][a-z0-9-]{1,30})?\.(0|[1-9][0-9]{0,15})$(?!\n)"
 
 _NODE = re.compile(NODE_PATTERN)
 _NETWORK = re.compile(NETWORK_PATTERN)

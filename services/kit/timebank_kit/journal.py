@@ -3,6 +3,8 @@
 A record is stored as an event of one originator of the `eventsourcing` library: version = position, topic = its type,
 state = its bytes as they are. Two writers on one journal are impossible by construction: a position is a primary key,
 and the second writer's append fails as a whole.
+
+Reading order: `Record`, the exceptions, `Journal`, then one of `journal_memory`, `journal_sqlite`, `journal_postgres`.
 """
 
 from __future__ import annotations
@@ -51,18 +53,28 @@ class UnsafeStorage(JournalTrouble):
 
 
 class Journal(Protocol):
-    """What every store does. One thread appends; any number may read."""
+    """What every store does. One thread appends; any number of threads may read meanwhile."""
 
     def append(self, records: Sequence[Record]) -> None:
-        """Write all records or none; on return they are durable.
+        """Write all records or none; on return they are durable. Without records nothing happens.
+
+        Args:
+            records: the next ones: positions from `length()` on, without a gap.
 
         Raises:
-            PositionTaken, KeyTaken: nothing was written.
+            PositionTaken: another writer was there; nothing was written.
+            KeyTaken: a record has one of the keys, or two of these have the same; nothing was written.
             OutcomeUnknown: nobody knows.
         """
 
     def read(self, start: int, limit: int) -> list[Record]:
-        """Up to `limit` records from position `start` on."""
+        """Up to `limit` records from position `start` on. Raises JournalTrouble when the store cannot be read."""
+
+    def scan(self, start: int, stop: int) -> Iterator[Record]:
+        """Records `start` to `stop` − 1 in order, holding `SCAN_RECORDS` of them at a time."""
+
+    def find_key(self, key: str) -> Record | None:
+        """The record that has this key, or None."""
 
     def find_keys(self, keys: Sequence[str]) -> dict[str, Record]:
         """The records that have these keys."""
@@ -71,14 +83,18 @@ class Journal(Protocol):
         """How many records there are: the position of the next."""
 
     def reopen(self) -> None:
-        """Give up every connection and make new ones; afterwards `length` and `read` tell the truth."""
+        """Give up every connection and make new ones; afterwards `length` and `read` tell the truth.
+
+        Raises:
+            JournalTrouble: the store still cannot be reached; try again later.
+        """
 
     def close(self) -> None:
-        """Release what is held."""
+        """Release what is held; a journal may be closed twice."""
 
 
 def scan(journal: Journal, start: int, stop: int) -> Iterator[Record]:
-    """Records `start` to `stop` − 1, read in bounded pieces."""
+    """Records `start` to `stop` − 1, read page by page: no statement or snapshot stays open while the caller works."""
     while start < stop:
         records = journal.read(start, min(SCAN_RECORDS, stop - start))
         if not records:
@@ -87,30 +103,40 @@ def scan(journal: Journal, start: int, stop: int) -> Iterator[Record]:
         start += len(records)
 
 
+def check_sequence(records: Sequence[Record]) -> None:
+    """A caller that appends with a gap has a bug: fail before the store is touched."""
+    first = records[0].position
+    assert first >= 0, f"positions begin at 0, not {first}"
+    for offset, record in enumerate(records):
+        assert record.position == first + offset, f"position {record.position} does not follow {first + offset - 1}"
+
+
 def originator_of(name: str) -> UUID:
     """The originator under which the journal of this name is stored."""
     return uuid5(NAMESPACE_URL, f"journal:{name}")
 
 
 def open_journal(url: str, name: str) -> Journal:
-    """Open a journal.
+    """Open a journal; its table is made when it is missing.
 
     Args:
-        url: `memory:`, `sqlite:<path>` or `postgresql://…`.
+        url: `memory:`, `sqlite:<path>` (an absolute path may be written `sqlite:///…`) or `postgresql://…`.
         name: which journal of the store; many may share one database.
 
     Raises:
         UnsafeStorage: the store would lose what it acknowledged.
+        JournalTrouble: the store cannot be reached.
         ValueError: another kind of url.
     """
     if url == "memory:":
         from timebank_kit.journal_memory import MemoryJournal  # noqa: PLC0415 - a store's driver loads when it is used
 
         return MemoryJournal(originator_of(name))
-    if url.startswith("sqlite:"):
+    path = url.removeprefix("sqlite:")
+    if path != url and path and not path.startswith(":") and (path.startswith("///") or not path.startswith("//")):
         from timebank_kit.journal_sqlite import SQLiteJournal  # noqa: PLC0415
 
-        return SQLiteJournal(url.removeprefix("sqlite:"), originator_of(name))
+        return SQLiteJournal(path.removeprefix("//"), originator_of(name))
     if url.startswith(("postgresql://", "postgres://")):
         from timebank_kit.journal_postgres import PostgresJournal  # noqa: PLC0415
 

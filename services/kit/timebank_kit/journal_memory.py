@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.popo import POPOAggregateRecorder
 
-from timebank_kit.journal import KeyTaken, PositionTaken, Record
+from timebank_kit.journal import Journal, JournalTrouble, KeyTaken, PositionTaken, Record, check_sequence, scan
 
 
-class MemoryJournal(POPOAggregateRecorder):
+class MemoryJournal(POPOAggregateRecorder, Journal):
     """A recorder with a list beside it, because the library's own selection is linear."""
 
     def __init__(self, originator: UUID) -> None:
@@ -23,20 +24,38 @@ class MemoryJournal(POPOAggregateRecorder):
         self._lock = threading.Lock()
 
     def append(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        check_sequence(records)
         with self._lock:
-            start = len(self._records)
-            for offset, record in enumerate(records):
-                if record.position != start + offset:
-                    raise PositionTaken(f"Position {record.position} is taken or not the next ({start + offset}).")
-            keys = [record.key for record in records if record.key is not None]
-            if len(set(keys)) != len(keys) or any(key in self._positions_by_key for key in keys):
+            length = len(self._records)
+            assert records[0].position <= length, "a journal has no gap"
+            if records[0].position < length:
+                raise PositionTaken(f"Another writer wrote position {records[0].position} or a later one.")
+            keys = {record.key: record.position for record in records if record.key is not None}
+            named = sum(record.key is not None for record in records)
+            if len(keys) < named or not keys.keys().isdisjoint(self._positions_by_key):
                 raise KeyTaken("A record of this journal has the key already.")
-            self.insert_events([StoredEvent(self._originator, r.position, r.topic, r.state) for r in records])
+            super().insert_events([StoredEvent(self._originator, r.position, r.topic, r.state) for r in records])
             self._records.extend(records)
-            self._positions_by_key |= {r.key: r.position for r in records if r.key is not None}
+            self._positions_by_key |= keys
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        """The library's door: the same append, for events of this journal."""
+        assert all(event.originator_id == self._originator for event in stored_events)
+        try:
+            self.append([Record(e.originator_version, e.topic, e.state, None) for e in stored_events])
+        except JournalTrouble as trouble:
+            raise IntegrityError(str(trouble)) from trouble
 
     def read(self, start: int, limit: int) -> list[Record]:
         return self._records[start : start + limit]
+
+    def scan(self, start: int, stop: int) -> Iterator[Record]:
+        return scan(self, start, stop)
+
+    def find_key(self, key: str) -> Record | None:
+        return self.find_keys([key]).get(key)
 
     def find_keys(self, keys: Sequence[str]) -> dict[str, Record]:
         found = self._positions_by_key

@@ -1,0 +1,85 @@
+"""The town's ledger as federation sees it: HTTP, in this process or another.
+
+Trouble (no answer, 5xx) is raised as `LedgerAway` and handled by the outermost loops only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import httpx
+
+from timebank_contracts.tiles import decode_bundle
+
+BATCH_ENTRIES = 1024
+
+
+class LedgerAway(Exception):  # noqa: N818 - trouble
+    """The ledger does not answer, or has stopped writing."""
+
+
+class TakenSegment(NamedTuple):
+    """What the ledger did with a segment: see POST /v1/segments."""
+
+    outcome: str
+    high: int
+    position: int | None
+    code: str | None
+    detail: str | None
+
+
+class LedgerClient:
+    """Calls the ledger with a fresh token each time.
+
+    Args:
+        http: a client whose base URL is the ledger's.
+        token: makes a bearer token of scope `federation`.
+    """
+
+    def __init__(self, http: httpx.Client, token: Callable[[], str]) -> None:
+        self._http = http
+        self._token = token
+
+    def streams(self) -> dict[str, Any]:
+        """Identity, registry and streams, as GET /v1/streams says."""
+        found: dict[str, Any] = self._get("/v1/streams").json()
+        return found
+
+    def journal_after(self, position: int, *, wait_seconds: float) -> list[bytes]:
+        """Entries after a position (−1: from the first), up to 1,024, waiting for the first up to the time given."""
+        params = {"after": position, "limit": BATCH_ENTRIES, "wait_seconds": wait_seconds}
+        return decode_bundle(self._get("/v1/journal", params=params).content, count_max=BATCH_ENTRIES)
+
+    def messages_after(self, peer: str, position: int, *, limit: int) -> tuple[bytes, list[bytes]]:
+        """The chain value at `position` of the stream to `peer`, and up to `limit` messages after it."""
+        answer = self._get(f"/v1/streams/{peer}/messages", params={"after": position, "limit": limit})
+        return bytes.fromhex(answer.headers["X-Stream-Chain"]), answer.content.split(b"\n")[:-1]
+
+    def checkpoint(self) -> bytes:
+        """The town's latest checkpoint."""
+        return self._get("/checkpoint").content
+
+    def take_segment(self, raw: bytes) -> TakenSegment:
+        """Hand a segment to the writer and wait for its commit."""
+        said = self._call("POST", "/v1/segments", content=raw, params=None).json()
+        return TakenSegment(said["outcome"], said["high"], said.get("position"), said.get("code"), said.get("detail"))
+
+    def accept_registry(self, envelope: bytes) -> None:
+        """Hand a newer registry to the writer; the ledger verifies it."""
+        self._call("PUT", "/v1/registry", content=envelope, params=None)
+
+    def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
+        return self._call("GET", path, content=None, params=params)
+
+    def _call(self, method: str, path: str, *, content: bytes | None, params: dict[str, Any] | None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        if content is not None:
+            headers["Content-Type"] = "application/octet-stream"
+        try:
+            answer = self._http.request(method, path, content=content, params=params, headers=headers)
+        except httpx.HTTPError as error:
+            raise LedgerAway(f"The ledger does not answer: {type(error).__name__}.") from error
+        if answer.status_code >= 400:
+            raise LedgerAway(f"The ledger answered {answer.status_code} to {method} {path}: {answer.text[:300]}")
+        return answer

@@ -1,0 +1,61 @@
+"""Quarantine: what had no effect is kept with its bytes and the reason, bounded in number and size.
+
+Nothing in it is tried again by itself. When it is full the oldest go, and a counter says how many.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+ITEMS_MAX = 1_000
+BYTES_MAX = 64 * 1024 * 1024
+
+
+class Quarantined(NamedTuple):
+    """One item: SHA-256 of its bytes, their number, the reason's code and sentence."""
+
+    sha256: str
+    size: int
+    code: str
+    detail: str
+
+
+class Quarantine:
+    """Files `<sha256>.segment` and `<sha256>.json` in a folder; `folder` None keeps reasons only, in memory."""
+
+    def __init__(self, folder: Path | None, *, items_max: int = ITEMS_MAX, bytes_max: int = BYTES_MAX) -> None:
+        self._folder = folder
+        self._items_max = items_max
+        self._bytes_max = bytes_max
+        self.kept: dict[str, Quarantined] = {}
+        self.given_up = 0
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in sorted(folder.glob("*.json"), key=lambda found: found.stat().st_mtime):
+                said = json.loads(path.read_text("utf-8"))
+                item = Quarantined(path.stem, int(said["size"]), str(said["code"]), str(said["detail"]))
+                self.kept[item.sha256] = item
+
+    def put(self, raw: bytes, *, code: str, detail: str) -> None:
+        """Keep bytes that had no effect; the same bytes are kept once."""
+        digest = sha256(raw).hexdigest()
+        if digest in self.kept:
+            return
+        item = Quarantined(digest, len(raw), code, detail[:500])
+        self.kept[digest] = item
+        if self._folder is not None:
+            (self._folder / f"{digest}.segment").write_bytes(raw)
+            said = {"size": item.size, "code": item.code, "detail": item.detail}
+            (self._folder / f"{digest}.json").write_text(json.dumps(said), "utf-8")
+        while len(self.kept) > self._items_max or sum(kept.size for kept in self.kept.values()) > self._bytes_max:
+            self._give_up(next(iter(self.kept)))
+
+    def _give_up(self, digest: str) -> None:
+        del self.kept[digest]
+        self.given_up += 1
+        if self._folder is not None:
+            (self._folder / f"{digest}.segment").unlink(missing_ok=True)
+            (self._folder / f"{digest}.json").unlink(missing_ok=True)
