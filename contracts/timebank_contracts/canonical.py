@@ -1,7 +1,8 @@
 """Canonical bytes: RFC 8785 under our profile, encoded and decoded in one place.
 
-The profile: ASCII keys, integers within ±(2^53−1), no floats, no other than the canonical form. Decoding is strict and
-typed; the value is then encoded again and must give the same bytes, so duplicate keys, blanks, escapes, `1.0`, `1e3`
+The profile: ASCII keys, integers within ±(2^53−1), no floats, no escape in a string, no other than the canonical form.
+No name, hash, time or base64 text needs an escape, and `$` of a pattern would let a final line feed pass. Decoding is
+strict and typed; the value is then encoded again and must give the same bytes, so duplicate keys, blanks, `1.0`, `1e3`
 and trailing bytes are all refused by one comparison.
 Source: design page 2, "Entry and message"; PROTOCOL.md C1 to C5.
 """
@@ -40,6 +41,8 @@ def decode(raw: bytes, decoder: msgspec.json.Decoder[T], *, bytes_max: int = ENT
     """
     if len(raw) > bytes_max:
         raise Malformed(f"{len(raw)} bytes are more than the {bytes_max} allowed.")
+    if b"\\" in raw:
+        raise Malformed(f"No string of the contract has an escape, as at byte {raw.index(92)}.")
     try:
         value = decoder.decode(raw)
         again = encoder.encode(value)

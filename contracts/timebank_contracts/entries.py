@@ -128,7 +128,7 @@ class Frozen(_Data, frozen=True):
 
 class Thawed(_Data, frozen=True):
     peer: Node
-    reason: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$(?!\n)")]
+    reason: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$")]
 
 
 class SegmentAccepted(_Data, frozen=True):
@@ -324,9 +324,11 @@ def encode_entry(entry: Entry) -> bytes:
     """Canonical bytes of an entry.
 
     Raises:
-        Malformed: more than 65,535 bytes.
+        Malformed: more than 65,535 bytes, or a string that needs an escape.
     """
     raw = canonical.encode(entry)
+    if b"\\" in raw:
+        raise Malformed("No string of an entry has a quotation mark, backslash or control character.")
     if len(raw) > canonical.ENTRY_BYTES_MAX:
         raise Malformed(f"An entry has at most {canonical.ENTRY_BYTES_MAX} bytes, this one {len(raw)}.")
     return raw

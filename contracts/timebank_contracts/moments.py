@@ -13,9 +13,9 @@ from typing import Final
 from timebank_contracts.errors import Malformed
 
 TIME_PATTERN: Final = (
-    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z$(?!\n)"
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z$"
 )
-DATE_PATTERN: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$(?!\n)"
+DATE_PATTERN: Final = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 SERVED_DAYS_MAX: Final = 366
 
 _TIME = re.compile(TIME_PATTERN)
@@ -29,7 +29,7 @@ def show_time(moment: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """The moment of a wire time; raises `Malformed` for another form or an impossible date."""
-    if not _TIME.match(text):
+    if not _TIME.fullmatch(text):
         raise Malformed("A time is written as 2026-01-31T10:00:00.123Z.")
     try:
         return datetime.fromisoformat(text)
@@ -40,7 +40,7 @@ def parse_time(text: str) -> datetime:
 @lru_cache(maxsize=1024)
 def parse_date(text: str) -> date:
     """The day of `2026-01-31`; raises `Malformed` for another form or an impossible date."""
-    if not re.match(DATE_PATTERN, text):
+    if not re.fullmatch(DATE_PATTERN, text):
         raise Malformed("A date is written as 2026-01-31.")
     try:
         return date.fromisoformat(text)

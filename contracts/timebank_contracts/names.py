@@ -1,6 +1,7 @@
 """Identifiers: networks, nodes, generations, accounts, aliases, transfers. Their forms, and nothing else.
 
-Every pattern is ASCII and anchored; a name that does not match never reaches a rule.
+Every pattern is ASCII and anchored; a name that does not match never reaches a rule. In Python `$` also matches before
+a final line feed: match with `fullmatch`, or decode by `canonical.decode`, which takes no escape.
 Source: design page 2, "Names"; PROTOCOL.md N1 to N6.
 """
 
@@ -11,16 +12,16 @@ from typing import Final, NamedTuple
 
 from timebank_contracts.errors import Malformed
 
-NODE_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}$(?!\n)"
-NETWORK_PATTERN: Final = r"^(?=.{4,190}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$(?!\n)"
-GENERATION_PATTERN: Final = r"^g[1-9][0-9]{0,5}$(?!\n)"
-ACCOUNT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$(?!\n)|^(clearing|transit):[a-z][a-z0-9-]{1,30}$(?!\n)"
-ALIAS_PATTERN: Final = r"^[0-9a-f]{32}$(?!\n)"
-HASH_PATTERN: Final = r"^[0-9a-f]{64}$(?!\n)"
-TAG_PATTERN: Final = r"^[0-9a-f]{30}$(?!\n)"
-KEY_PATTERN: Final = r"^[0-9a-f]{32}$(?!\n)"
-HANDLE_PATTERN: Final = r"^[a-z][a-z0-9-]{0,29}$(?!\n)"
-TRANSFER_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}\.g[1-9][0-9]{0,5}(\.[a-z][a-z0-9-]{1,30})?\.(0|[1-9][0-9]{0,15})$(?!\n)"
+NODE_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}$"
+NETWORK_PATTERN: Final = r"^(?=.{4,190}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$"
+GENERATION_PATTERN: Final = r"^g[1-9][0-9]{0,5}$"
+ACCOUNT_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$|^(clearing|transit):[a-z][a-z0-9-]{1,30}$"
+ALIAS_PATTERN: Final = r"^[0-9a-f]{32}$"
+HASH_PATTERN: Final = r"^[0-9a-f]{64}$"
+TAG_PATTERN: Final = r"^[0-9a-f]{30}$"
+KEY_PATTERN: Final = r"^[0-9a-f]{32}$"
+HANDLE_PATTERN: Final = r"^[a-z][a-z0-9-]{0,29}$"
+TRANSFER_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}\.g[1-9][0-9]{0,5}(\.[a-z][a-z0-9-]{1,30})?\.(0|[1-9][0-9]{0,15})$"
 
 _NODE = re.compile(NODE_PATTERN)
 _NETWORK = re.compile(NETWORK_PATTERN)
@@ -56,11 +57,11 @@ def check_identity(identity: Identity) -> Identity:
     Raises:
         Malformed: names the part and the form that it must have.
     """
-    if not _NETWORK.match(identity.network):
+    if not _NETWORK.fullmatch(identity.network):
         raise Malformed("A network id is a DNS name in lower case, such as timebank.wales.")
-    if not _NODE.match(identity.node):
+    if not _NODE.fullmatch(identity.node):
         raise Malformed("A node id is 2 to 31 of a-z, 0-9 and -, beginning with a letter.")
-    if not _GENERATION.match(identity.generation):
+    if not _GENERATION.fullmatch(identity.generation):
         raise Malformed("A generation is g1, g2, …")
     return identity
 
@@ -85,7 +86,7 @@ def federated_transfer(node: str, generation: str, peer: str, position: int) -> 
 
 def parse_transfer(transfer: str) -> TransferName:
     """The parts of a transfer id; raises `Malformed` when it has another form."""
-    if not _TRANSFER.match(transfer):
+    if not _TRANSFER.fullmatch(transfer):
         raise Malformed("A transfer id is <node>.<generation>.<position> or <node>.<generation>.<peer>.<position>.")
     parts = transfer.split(".")
     return TransferName(parts[0], parts[1], parts[2] if len(parts) == 4 else None, int(parts[-1]))

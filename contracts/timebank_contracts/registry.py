@@ -41,7 +41,7 @@ class RegisteredNode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     log_keys: Annotated[list[RawKey], Meta(min_length=1, max_length=4)]
     """Sign checkpoints."""
     protocols: Annotated[list[Annotated[int, Meta(ge=1, le=1000)]], Meta(min_length=1, max_length=8)]
-    url: Annotated[str, Meta(pattern=r"^https?://[!-~]{1,200}$(?!\n)")]
+    url: Annotated[str, Meta(pattern=r"^https?://[!-~]{1,200}$")]
     limit: Ceiling
     """Default limit, in minutes, of what this node and any other may owe each other."""
 
