@@ -44,6 +44,9 @@ RULES: Final[dict[type[e.Entry], Rule]] = {
     e.TransferReturned: rules_transfers.returned,
 }
 
+CAUSED: Final = frozenset({e.TransferReceived, e.TransferRejected, e.TransferSettled, e.TransferReturned})
+"""Entries that follow from a peer's message: only they have `in`, and only they stand between a segment's messages."""
+
 
 def apply(book: Book, entry: e.Entry, *, cited: e.Entry | None = None) -> None:
     """Judge the next entry and change the book by it.
@@ -63,7 +66,8 @@ def apply(book: Book, entry: e.Entry, *, cited: e.Entry | None = None) -> None:
         raise Refusal("time_order")
     if book.identity is None and entry.n == 0 and type(entry) is not e.NodeOpened:
         raise Refusal("node_not_opened")
-    if (entry.in_ is not UNSET) != (book.pending is not None):
+    caused = type(entry) in CAUSED
+    if caused != (entry.in_ is not UNSET) or caused != (book.pending is not None):
         raise Refusal("segment_pending")
     if type(entry) is e.TransferReversed:
         rules_transfers.reversed_(book, entry, cited)
