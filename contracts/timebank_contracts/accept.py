@@ -75,6 +75,8 @@ def judge_segment(book: Book, segment: Segment) -> Duplicate | Gap | Fresh:
     if statement.first > mark.n + 1:
         return Gap(mark.n)
     known = mark.n + 1 - statement.first
+    if statement.last == mark.n and bytes.fromhex(statement.head) != mark.chain:
+        raise Refusal("segment_invalid", "The segment ends in another chain value than the one applied here.")
     if statement.last <= mark.n:
         return Duplicate(mark.n)
     passed = [bytes.fromhex(statement.prior), *fold(bytes.fromhex(statement.prior), segment.messages[:known])]

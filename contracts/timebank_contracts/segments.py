@@ -102,6 +102,8 @@ def parse_segment(raw: bytes) -> Segment:
         raise Malformed(f"The statement says {statement.count} messages, the segment has {len(messages)}.")
     if any(not message or len(message) > MESSAGE_BYTES_MAX for message in messages):
         raise Malformed(f"A message has 1 to {MESSAGE_BYTES_MAX} bytes.")
+    if sum(map(len, messages)) > SEGMENT_MESSAGE_BYTES_MAX:
+        raise Malformed(f"The messages of a segment have at most {SEGMENT_MESSAGE_BYTES_MAX} bytes together.")
     prior = bytes.fromhex(statement.prior)
     if [prior, *fold(prior, messages)][-1] != bytes.fromhex(statement.head):
         raise Malformed("Folding the messages from prior does not end in head.")
