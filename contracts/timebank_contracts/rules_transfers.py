@@ -335,6 +335,8 @@ def reversed_(book: Book, entry: e.TransferReversed, cited: e.Entry | None) -> N
         raise Refusal("posting_invalid", "The postings are not those that take the transfer back.")
     pot = book.accounts.get("pot")
     taken = dict(postings).get("pot", 0)
+    if taken > 0 and pot is None:
+        raise Refusal("account_unknown", "A closed account's minutes go to the pot; open it first.")
     if taken < 0 and (pot is None or pot.balance + taken < pot.floor):
         raise Refusal("floor", "The account cannot give the minutes back and the pot cannot bear them.")
     book.reversed.add(position)
