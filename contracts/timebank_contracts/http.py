@@ -1,0 +1,195 @@
+"""HTTP models: what the ledger's API takes. Strict: no field more, no value of another type.
+
+Minutes are whole numbers, hashes hex, times `2026-01-31T10:00:00.123Z`. Imported by services only.
+Reading order: the fields, what is asked for (New…), then `http_answers.py`.
+Source: design page 3, "HTTP API"; the served document is `contracts/openapi/ledger.json`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from timebank_contracts import names
+from timebank_contracts.amounts import LIMIT_MAX, MINUTES_MAX
+from timebank_contracts.entries import POSTINGS_MAX
+from timebank_contracts.errors import Malformed
+from timebank_contracts.fields import Activity, ConfirmedBy, OpenedKind, Purpose, ReversalReason
+from timebank_contracts.moments import DATE_PATTERN, TIME_PATTERN, parse_date
+
+BATCH_MAX = 1_000
+EXPIRES_SECONDS_MAX = 30 * 86_400
+
+
+class Model(BaseModel):
+    """Strict, closed and frozen."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _possible_date(text: str) -> str:
+    try:
+        parse_date(text)
+    except Malformed as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+AccountId = Annotated[
+    str, Field(pattern=names.ACCOUNT_PATTERN, description="An account of this town.", examples=["alys"])
+]
+PeerId = Annotated[str, Field(pattern=names.NODE_PATTERN, description="Another town.", examples=["barry"])]
+AliasId = Annotated[
+    str,
+    Field(
+        pattern=names.ALIAS_PATTERN,
+        description="A receiving address: 32 hex digits, given by the payee.",
+        examples=["5d41402abc4b2a76b9719d911017c592"],
+    ),
+]
+TransferId = Annotated[
+    str,
+    Field(
+        pattern=names.TRANSFER_PATTERN,
+        description="Where the transfer was born.",
+        examples=["aberdare.g1.10423", "aberdare.g1.barry.17"],
+    ),
+]
+Minutes = Annotated[int, Field(ge=1, le=MINUTES_MAX, description="Minutes of time.", examples=[90])]
+PostedMinutes = Annotated[
+    int,
+    Field(ge=-MINUTES_MAX, le=MINUTES_MAX, description="Minutes: below 0 paid, above 0 credited.", examples=[-90]),
+]
+FloorMinutes = Annotated[
+    int, Field(ge=-LIMIT_MAX, le=0, description="The lowest balance that a payment may leave.", examples=[-600])
+]
+CeilingMinutes = Annotated[
+    int, Field(ge=0, le=LIMIT_MAX, description="The highest balance that a credit may reach.", examples=[6000])
+]
+LimitMinutes = Annotated[int, Field(ge=0, le=LIMIT_MAX, description="A limit, in minutes.", examples=[60000])]
+BalanceMinutes = Annotated[int, Field(description="A balance: above 0, the town owes the holder.", examples=[150])]
+Position = Annotated[int, Field(ge=0, le=2**53 - 1, description="A position in the journal.", examples=[10423])]
+Count = Annotated[int, Field(ge=0, description="A number of things.", examples=[3])]
+Hash = Annotated[str, Field(pattern=names.HASH_PATTERN, description="SHA-256, hex.", examples=["e3b0c442" + "0" * 56])]
+Moment = Annotated[str, Field(pattern=TIME_PATTERN, description="UTC.", examples=["2026-01-31T10:00:00.123Z"])]
+ServedOn = Annotated[
+    str,
+    Field(pattern=DATE_PATTERN, description="The day of the service.", examples=["2026-01-30"]),
+    AfterValidator(_possible_date),
+]
+Generation = Annotated[str, Field(pattern=names.GENERATION_PATTERN, description="A generation.", examples=["g1"])]
+
+
+class PayeeHere(Model):
+    """A payee of this town."""
+
+    account: AccountId
+
+
+class PayeeThere(Model):
+    """A payee who gave a receiving address, in another town or this one."""
+
+    node: PeerId
+    alias: AliasId
+
+
+def _payee_tag(value: Any) -> str:
+    found = "account" in value if isinstance(value, dict) else isinstance(value, PayeeHere)
+    return "here" if found else "there"
+
+
+Payee = Annotated[Annotated[PayeeHere, Tag("here")] | Annotated[PayeeThere, Tag("there")], Discriminator(_payee_tag)]
+
+
+class _Said(Model):
+    """What is said of a transfer."""
+
+    purpose: Purpose = Field(description="Why the minutes move.", examples=["service"])
+    activity: Activity | None = Field(
+        default=None, description="What was done; a service names it.", examples=["garden"]
+    )
+    served_on: ServedOn | None = None
+    confirmed_by: ConfirmedBy | None = Field(
+        default=None,
+        description="Who confirmed it; kept for transfers within the town. By default the receiver for a member's own "
+        "payment, the broker for a broker's.",
+        examples=["receiver"],
+    )
+
+
+class NewTransfer(_Said):
+    """One payer, one payee."""
+
+    payer: AccountId
+    payee: Payee
+    minutes: Minutes
+    given_minutes: Minutes | None = Field(default=None, description="Time given, where it differs.", examples=[60])
+    expires_in_seconds: int | None = Field(
+        default=None,
+        ge=60,
+        le=EXPIRES_SECONDS_MAX,
+        description="Until when the payee's town may take it; only between towns.",
+        examples=[604800],
+    )
+
+
+class NewGroup(_Said):
+    """One act of several accounts: the minutes sum to 0."""
+
+    postings: list[Annotated[tuple[AccountId, PostedMinutes], Field(strict=False)]] = Field(
+        min_length=2, max_length=POSTINGS_MAX, description="[account, minutes] of each account."
+    )
+    given: list[Annotated[tuple[AccountId, Minutes], Field(strict=False)]] | None = Field(
+        default=None, min_length=1, max_length=POSTINGS_MAX, description="[account, minutes] of time given."
+    )
+
+
+def _transfer_tag(value: Any) -> str:
+    found = "postings" in value if isinstance(value, dict) else isinstance(value, NewGroup)
+    return "group" if found else "single"
+
+
+AnyNewTransfer = Annotated[
+    Annotated[NewTransfer, Tag("single")] | Annotated[NewGroup, Tag("group")], Discriminator(_transfer_tag)
+]
+TAGS = frozenset({"here", "there", "single", "group"})
+"""Names of alternatives: they are no part of a field's name."""
+
+
+class NewReversal(Model):
+    reason: ReversalReason = Field(description="Why it is taken back.", examples=["mistake"])
+
+
+class NewAccount(Model):
+    account: AccountId
+    kind: OpenedKind = Field(
+        description="What it is; a town has one pot, grant, opening and lost.", examples=["member"]
+    )
+    floor: FloorMinutes | None = None
+    """By default the town's."""
+    ceiling: CeilingMinutes | None = None
+    """By default the town's."""
+
+
+class NewLimits(Model):
+    floor: FloorMinutes
+    ceiling: CeilingMinutes
+
+
+class NewState(Model):
+    state: Literal["open", "frozen", "closed"] = Field(
+        description="frozen: nothing leaves it; closed: only at balance 0, for good.", examples=["frozen"]
+    )
+
+
+class NewAlias(Model):
+    audience: PeerId | None = None
+    """The one town that may use it; none: anybody who has it."""
+
+
+class NewPolicy(Model):
+    default_floor: FloorMinutes
+    default_ceiling: CeilingMinutes
+    debt_limit: LimitMinutes
+    """What the town may owe all its peers together."""

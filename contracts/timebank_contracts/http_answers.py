@@ -1,0 +1,226 @@
+"""HTTP models: what the ledger's API answers. The fields are those of `http.py`.
+
+Source: design page 3, "HTTP API"; RFC 9457 for `Problem`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from timebank_contracts.fields import AccountKind
+from timebank_contracts.http import (
+    BATCH_MAX,
+    AccountId,
+    AliasId,
+    BalanceMinutes,
+    Count,
+    Generation,
+    Hash,
+    LimitMinutes,
+    Minutes,
+    Model,
+    Moment,
+    PeerId,
+    Position,
+    TransferId,
+)
+
+TransferState = Literal["posted", "sent", "settled", "returned", "received", "rejected", "reversed"]
+
+
+class Transfer(Model):
+    """A transfer as the town's journal knows it."""
+
+    id: TransferId
+    state: TransferState = Field(description="posted, settled, returned, rejected and reversed are final here.")
+    minutes: Minutes
+    position: Position
+    """Journal position of the entry that began it here."""
+    time: Moment
+    reason: str | None = Field(default=None, description="Why it came back or was rejected.", examples=["expired"])
+
+
+class FieldError(Model):
+    field: str = Field(description="The field's path.", examples=["payee.alias"])
+    code: str = Field(description="A stable code.", examples=["amount_out_of_range"])
+    detail: str = Field(description="What was expected.", examples=["Input should be a valid integer"])
+
+
+class Problem(Model):
+    """RFC 9457."""
+
+    type: str = Field(examples=["urn:timebank:problem:floor"])
+    title: str = Field(description="What the code means and what to do.")
+    status: int = Field(ge=400, le=599, examples=[409])
+    detail: str = Field(description="What it means in this case.")
+    code: str = Field(description="A stable code: decide by this, not by a text.", examples=["floor"])
+    errors: list[FieldError] | None = None
+
+
+class BatchAnswer(Model):
+    """The answer to one command of a batch: a transfer or a problem."""
+
+    status: int = Field(ge=200, le=599, examples=[201])
+    transfer: Transfer | None = None
+    problem: Problem | None = None
+
+
+class BatchAnswers(Model):
+    """In the order of the commands."""
+
+    answers: list[BatchAnswer] = Field(max_length=BATCH_MAX)
+
+
+class Account(Model):
+    """All quantities in minutes."""
+
+    account: AccountId
+    kind: AccountKind
+    state: Literal["open", "frozen", "closed"]
+    balance: BalanceMinutes
+    in_transit: Count
+    """Minutes sent to other towns and not yet decided."""
+    floor: int = Field(description="The lowest balance that a payment may leave, in minutes.", examples=[-600])
+    ceiling: int = Field(description="The highest balance that a credit may reach, in minutes.", examples=[6000])
+
+
+class Accounts(Model):
+    """A page, in order of account id; `next` is the cursor of the following page, if there is one."""
+
+    accounts: list[Account]
+    next: AccountId | None = None
+
+
+class Alias(Model):
+    alias: AliasId
+    account: AccountId
+    audience: PeerId | None = None
+
+
+class StatementLine(Model):
+    position: Position
+    time: Moment
+    type: str = Field(description="The entry's type.", examples=["transfer.posted"])
+    minutes: int = Field(description="Credited (above 0) or paid (below 0).", examples=[-90])
+    transfer: TransferId | None = None
+
+
+class Statement(Model):
+    """Opening + lines = closing, over the journal positions from `from_position` to before `to_position`."""
+
+    account: AccountId
+    from_position: Position
+    to_position: Position
+    opening: BalanceMinutes
+    lines: list[StatementLine]
+    closing: BalanceMinutes
+    more: bool = Field(description="Whether asking again from `to_position` gives further lines.")
+
+
+class KindRow(Model):
+    kind: AccountKind
+    accounts: Count
+    credit: int = Field(description="Sum of the balances above 0, in minutes.", examples=[4500])
+    debit: int = Field(
+        description="Sum of the balances below 0, as a number of 0 or more, in minutes.", examples=[4500]
+    )
+
+
+class TrialBalance(Model):
+    """Every account of the town by kind; `total` is 0."""
+
+    entries: Count
+    time: str = Field(description="Time of the last entry; empty before the first.")
+    rows: list[KindRow]
+    credit: int = Field(examples=[9000])
+    debit: int = Field(examples=[9000])
+    total: int = Field(examples=[0])
+
+
+class PositionRow(Model):
+    """Where the town stands with one peer; quantities in minutes."""
+
+    peer: PeerId
+    generation: Generation
+    state: Literal["open", "suspended", "closed"]
+    frozen: bool
+    clearing: int = Field(description="Above 0: we owe the peer.", examples=[120])
+    transit: Count
+    """Sent and not yet decided."""
+    debt: int = Field(description="Clearing and transit together.", examples=[210])
+    owe_limit: LimitMinutes
+    owed_limit: LimitMinutes
+    open_transfers: Count
+    oldest_age_seconds: int | None = Field(description="Age of the oldest open transfer.", examples=[3])
+
+
+class Positions(Model):
+    node: PeerId
+    rows: list[PositionRow]
+
+
+class Policy(Model):
+    default_floor: int = Field(examples=[-600])
+    default_ceiling: int = Field(examples=[6000])
+    debt_limit: LimitMinutes
+    position: Position
+    """Journal position of the entry that set it."""
+
+
+class RegistryHeld(Model):
+    version: int = Field(ge=0, description="0: none yet.", examples=[3])
+    sha256: str = Field(description="Of its payload, hex; empty for none.")
+
+
+class SegmentAnswer(Model):
+    """What became of a segment."""
+
+    outcome: Literal["fresh", "duplicate", "gap", "stops", "frozen", "unsigned", "refused"]
+    high: Count
+    """The sender's stream is applied up to this position."""
+    position: int | None = Field(default=None, description="stops, frozen: the first message that was not taken.")
+    code: str | None = Field(default=None, description="frozen, unsigned, refused: a stable code.")
+    detail: str | None = None
+    heard: Count
+    """How far the sender says that it applied our stream."""
+
+
+class IdentityHeld(Model):
+    network: str = Field(examples=["timebank.wales"])
+    node: PeerId
+    generation: Generation
+
+
+class Mark(Model):
+    n: Count
+    """Stream position."""
+    chain: Hash
+
+
+class Stream(Model):
+    """Both streams with one peer; limits and debt in minutes."""
+
+    peer: PeerId
+    generation: Generation
+    state: Literal["open", "suspended", "closed"]
+    frozen: bool
+    incoming: Mark
+    outgoing: Mark
+    heard: Count
+    debt: int = Field(examples=[210])
+    owe_limit: LimitMinutes
+    owed_limit: LimitMinutes
+
+
+class Streams(Model):
+    identity: IdentityHeld
+    registry: RegistryHeld
+    streams: list[Stream]
+
+
+class Readiness(Model):
+    state: Literal["ready", "stopped"]
+    reason: str | None = Field(default=None, description="Why no command is taken, and what to do.")
+    entries: Count
