@@ -1,7 +1,7 @@
 """The broker port: topics of bytes, one partition each, read by position. And the broker inside one process.
 
-A broker is the fast path and never the record: what it loses, doubles, cuts or empties costs time only. So an adapter may
-fail at any call with `BrokerAway`; nothing rests on offsets, groups or broker transactions.
+A broker is the fast path and never the record: what it loses, doubles, cuts or empties costs time only. So an adapter
+may fail at any call with `BrokerAway`; nothing rests on offsets, groups or broker transactions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 RECORD_BYTES_MAX = 524_288
 
 
-class BrokerAway(Exception):  # noqa: N818 - trouble, not an error of ours
+class BrokerAway(Exception):
     """The broker does not answer, or refuses; the text says what may be wrong."""
 
 

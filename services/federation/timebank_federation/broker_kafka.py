@@ -1,7 +1,7 @@
 """Apache Kafka behind the broker port: the only file that imports its client.
 
-The consumer's own defaults would lose records here (latest, auto-commit, read-uncommitted, topics made by accident); each
-is overridden in `CONSUMER_SETTINGS`, which a test asserts. Its position is a hint: the chain of the stream is the truth.
+The consumer's own defaults would lose records here (latest, auto-commit, read-uncommitted, topics made by accident);
+each is overridden in `CONSUMER_SETTINGS`, which a test asserts. Its position is a hint: the chain is the truth.
 Source: design pages 2, 9 and 11; PROTOCOL.md K1 to K4.
 """
 

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import httpx
-
 from timebank_contracts.tiles import decode_bundle
 
 BATCH_ENTRIES = 1024
 
 
-class LedgerAway(Exception):  # noqa: N818 - trouble
+class LedgerAway(Exception):
     """The ledger does not answer, or has stopped writing."""
 
 

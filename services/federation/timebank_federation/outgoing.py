@@ -1,9 +1,9 @@
 """What is due to a peer: the state machine of a sender, without I/O and without a clock (seconds are passed in).
 
-Fresh messages go at once. What was not heard 30 seconds after it was sent is sent again from heard + 1, after 30 s, then
+Fresh messages go at once. What was not heard 30 seconds after it was sent is sent again from heard + 1, then with pauses
 doubling to 10 minutes; any segment from that peer, and a broker that comes back, resets the doubling. While anything is
-unheard or unanswered a statement without messages goes every 60 s, else every hour: else the last record of a quiet
-stream, once lost, is lost for ever. What a peer sent is acknowledged within 5 s, so that it need not repeat.
+unheard or unanswered a statement without messages goes every 60 s, else every hour: without it the last record of a
+quiet stream, once lost, is lost for ever. What a peer sent is acknowledged within 5 s, so that it need not repeat.
 Source: design page 2, "Stream, segment, acknowledgement"; PROTOCOL.md S11 to S13.
 """
 

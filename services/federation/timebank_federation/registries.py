@@ -1,0 +1,64 @@
+"""The registry documents that this node holds: every version, verified, in a folder, served to anybody who asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from timebank_contracts.errors import Malformed
+from timebank_contracts.registry import Registry, open_registry
+from timebank_kit.files import atomic_write
+
+
+class Registries:
+    """Versions 1 to n of the network's registry.
+
+    Args:
+        folder: keeps `<version>.json`; None: in memory.
+        pinned: SHA-256 of version 1's payload, obtained from the operators; None: version 1 is believed as found.
+
+    Raises:
+        Malformed: a kept version does not verify, or version 1 is not the pinned one.
+    """
+
+    def __init__(self, folder: Path | None, *, pinned: str | None = None) -> None:
+        self._folder = folder
+        self._pinned = pinned
+        self._envelopes: list[bytes] = []
+        self.latest: Registry | None = None
+        if folder is not None and folder.exists():
+            version = 1
+            while (path := folder / f"{version}.json").exists():
+                self._take(path.read_bytes())
+                version += 1
+
+    def add(self, envelope: bytes) -> Registry:
+        """Verify the next version and keep it; a version that is held already is answered as it is.
+
+        Raises:
+            Malformed: it is not the next version, or another document of a held one (a fork).
+        """
+        if envelope in self._envelopes:
+            assert self.latest is not None
+            return self.latest
+        registry = self._take(envelope)
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            atomic_write(self._folder / f"{registry.version}.json", envelope)
+        return registry
+
+    def _take(self, envelope: bytes) -> Registry:
+        registry = open_registry(envelope, previous=self.latest)
+        if self.latest is None and self._pinned is not None and registry.sha256 != self._pinned:
+            raise Malformed("Version 1 of the registry is not the one whose hash was pinned; ask the operators.")
+        self._envelopes.append(envelope)
+        self.latest = registry
+        return registry
+
+    @property
+    def version(self) -> int:
+        """The latest version, 0 for none."""
+        return len(self._envelopes)
+
+    def envelope(self, version: int) -> bytes | None:
+        """The signed document of a version, or None."""
+        return self._envelopes[version - 1] if 0 < version <= len(self._envelopes) else None

@@ -1,0 +1,245 @@
+"""The sender: follows the journal of its town, and keeps every peer's inbox up to date.
+
+    journal ── entry with `out` ──▶ kept per peer ── due? cut, sign, send ──▶ the peer's topic
+
+First try, retry and restart are one path: read the journal from where it was read to, send what is due. What a peer
+heard comes back in the statements of its own segments (`contact`). A peer without a broker asks for `segment_after`.
+Source: design page 1, steps 3 and 6; page 2; PROTOCOL.md S11 to S13.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import UNSET
+from timebank_contracts import entries as e
+from timebank_contracts import messages as m
+from timebank_contracts.checkpoint import Checkpoint, parse_checkpoint
+from timebank_contracts.keys import SigningKey
+from timebank_contracts.names import Identity, inbox_topic
+from timebank_contracts.segments import SEGMENT_MESSAGES_MAX, Heard, cut, make_segment
+from timebank_contracts.streams import StreamHead, chain_next
+from timebank_kit.clock import Clock
+
+from timebank_federation.broker import BrokerAway, Outbox
+from timebank_federation.ledger_client import LedgerClient
+from timebank_federation.outgoing import Due, Outgoing
+
+KEPT_MESSAGES_MAX = 8_192
+CHECKPOINT_SECONDS = 1.0
+BROKER_PAUSE_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A message of our stream, and the chain value before it."""
+
+    position: int
+    before: bytes
+    message: bytes
+
+
+@dataclass(slots=True)
+class PeerStreams:
+    """Both streams of a peer as the sender knows them."""
+
+    generation: str
+    outgoing: Outgoing
+    head: StreamHead
+    incoming: StreamHead
+    kept: deque[_Kept] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES_MAX))
+
+
+class Sender:
+    """One for a node; `step` is called by one thread, `contact` and `segment_after` by any.
+
+    Args:
+        ledger: the town's ledger.
+        outbox: the way to the broker, None for a network without one.
+        event_key: signs statements.
+        registry_version: tells the version held at the moment.
+        clock: for repetition.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: LedgerClient,
+        outbox: Outbox | None,
+        event_key: SigningKey,
+        registry_version: Callable[[], int],
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._outbox = outbox
+        self._key = event_key
+        self._registry_version = registry_version
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._checkpoint: tuple[float, Checkpoint] | None = None
+        self._away_until: float | None = None
+        self.identity: Identity | None = None
+        self.position = -1
+        self.peers: dict[str, PeerStreams] = {}
+
+    @property
+    def broker_away(self) -> bool:
+        """Whether the last attempt to send met no broker."""
+        return self._away_until is not None
+
+    def load(self) -> None:
+        """Begin, or begin again, from what the ledger says of its streams. Raises `LedgerAway`."""
+        said = self._ledger.streams()
+        with self._lock:
+            self.identity = Identity(**said["identity"])
+            self.position = said["position"] - 1
+            for stream in said["streams"]:
+                self._load_peer(stream)
+
+    def _load_peer(self, stream: dict[str, Any]) -> None:
+        known = self.peers.get(stream["peer"])
+        heard = max(stream["heard"], known.outgoing.heard if known is not None else 0)
+        head = StreamHead(stream["outgoing"]["n"], bytes.fromhex(stream["outgoing"]["chain"]))
+        incoming = StreamHead(stream["incoming"]["n"], bytes.fromhex(stream["incoming"]["chain"]))
+        outgoing = Outgoing(stream["peer"], head=head.n, sent=heard, heard=heard)
+        self.peers[stream["peer"]] = PeerStreams(stream["generation"], outgoing, head, incoming)
+
+    def step(self, *, wait_seconds: float) -> int:
+        """Read what is new in the journal, waiting for it up to the time given, and send what is due.
+
+        Returns:
+            How many segments were sent.
+
+        Raises:
+            LedgerAway: to be tried again by the caller's loop.
+        """
+        if self.identity is None:
+            self.load()
+        raws = self._ledger.journal_after(self.position, wait_seconds=wait_seconds)
+        with self._lock:
+            for raw in raws:
+                self._follow(e.decode_entry(raw))
+        return self.send_due()
+
+    def _follow(self, entry: e.Entry) -> None:
+        self.position = entry.n
+        if isinstance(entry, e.PeerChanged) and entry.data.peer not in self.peers:
+            self.load()
+            return
+        if entry.in_ is not UNSET:
+            assert isinstance(entry.by.id, str)
+            peer = self.peers[entry.by.id]
+            chain = chain_next(peer.incoming.chain, bytes(entry.in_))
+            peer.incoming = StreamHead(peer.incoming.n + 1, chain)
+        if entry.out is not UNSET:
+            raw = bytes(entry.out)
+            peer = self.peers[m.decode_message(raw).subject]
+            position = peer.head.n + 1
+            peer.kept.append(_Kept(position, peer.head.chain, raw))
+            peer.head = StreamHead(position, chain_next(peer.head.chain, raw))
+            peer.outgoing.grew(position)
+
+    def send_due(self) -> int:
+        """Send every segment that is due now; returns how many."""
+        if self._outbox is None or not self._broker_may_answer():
+            return 0
+        count = 0
+        for name, peer in list(self.peers.items()):
+            # A peer gets at most so many segments in one go: no peer waits behind another's backlog.
+            for _ in range(64):
+                due = peer.outgoing.due(self._clock.monotonic())
+                if due is None or not self._send(name, peer, due):
+                    break
+                count += 1
+        return count
+
+    def _broker_may_answer(self) -> bool:
+        return self._away_until is None or self._clock.monotonic() >= self._away_until
+
+    def _send(self, name: str, peer: PeerStreams, due: Due) -> bool:
+        assert self.identity is not None
+        assert self._outbox is not None
+        segment, last = self._cut(name, peer, due)
+        now = self._clock.monotonic()
+        try:
+            self._outbox.send(inbox_topic(self.identity.network, name), key=self.identity.node, value=segment)
+        except BrokerAway as away:
+            if self._away_until is None:
+                _log.warning("broker away", extra={"peer": name, "reason": str(away)})
+            self._away_until = self._clock.monotonic() + BROKER_PAUSE_SECONDS
+            return False
+        with self._lock:
+            peer.outgoing.was_sent(due, last, now=now)
+            if self._away_until is not None:
+                self._away_until = None
+                _log.info("broker back", extra={"peer": name})
+                for other in self.peers.values():
+                    other.outgoing.broker_back(now)
+        return True
+
+    def _cut(self, name: str, peer: PeerStreams, due: Due) -> tuple[bytes, int]:
+        """The next segment for what is due, and the position of its last message."""
+        if due.last < due.first:
+            with self._lock:
+                return self._sign(name, peer, peer.head, []), due.last
+        after, messages = self._messages(name, peer, due.first - 1, due.last - due.first + 1)
+        messages = messages[: cut(messages)]
+        return self._sign(name, peer, after, messages), after.n + len(messages)
+
+    def _messages(self, name: str, peer: PeerStreams, after: int, limit: int) -> tuple[StreamHead, list[bytes]]:
+        limit = min(limit, SEGMENT_MESSAGES_MAX)
+        with self._lock:
+            kept = peer.kept
+            if kept and kept[0].position <= after + 1 <= kept[-1].position:
+                at = after + 1 - kept[0].position
+                found = [kept[index] for index in range(at, min(at + limit, len(kept)))]
+                return StreamHead(after, found[0].before), [item.message for item in found]
+        chain, messages = self._ledger.messages_after(name, after, limit=limit)
+        return StreamHead(after, chain), messages
+
+    def _sign(self, name: str, peer: PeerStreams, after: StreamHead, messages: list[bytes]) -> bytes:
+        assert self.identity is not None
+        checkpoint = self._latest_checkpoint()
+        incoming = peer.incoming
+        return make_segment(
+            identity=self.identity,
+            to=name,
+            after=after,
+            messages=messages,
+            heard=Heard(generation=peer.generation, n=incoming.n, chain=incoming.chain.hex()),
+            registry=self._registry_version(),
+            size=checkpoint.size,
+            root=checkpoint.root,
+            key=self._key,
+        )
+
+    def _latest_checkpoint(self) -> Checkpoint:
+        now = self._clock.monotonic()
+        if self._checkpoint is None or now - self._checkpoint[0] >= CHECKPOINT_SECONDS:
+            text = self._ledger.checkpoint().decode().partition("\n\n")[0] + "\n"
+            self._checkpoint = (now, parse_checkpoint(text))
+        return self._checkpoint[1]
+
+    def contact(self, name: str, heard: int, *, applied: bool) -> None:
+        """A validly signed segment of the peer says what it heard; `applied`: it brought something new."""
+        with self._lock:
+            peer = self.peers.get(name)
+            if peer is not None:
+                peer.outgoing.contact(heard, applied=applied, now=self._clock.monotonic())
+
+    def segment_after(self, name: str, after: int, *, limit: int) -> bytes | None:
+        """A segment with the messages after a position, for a peer that asks; None for an unknown peer or position."""
+        peer = self.peers.get(name)
+        if peer is None or after > peer.head.n:
+            return None
+        if after == peer.head.n or limit < 1:
+            with self._lock:
+                return self._sign(name, peer, peer.head, [])
+        head, messages = self._messages(name, peer, after, limit)
+        return self._sign(name, peer, head, messages[: cut(messages)])

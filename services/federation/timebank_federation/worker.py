@@ -1,0 +1,94 @@
+"""The threads of federation: one sends, one receives, one polls peers while there is no broker.
+
+Trouble (broker or ledger away) is met here and nowhere deeper: a pause that doubles up to its bound, then again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from timebank_federation.broker import BrokerAway, Inbox
+from timebank_federation.ledger_client import LedgerAway
+from timebank_federation.receiver import Receiver
+from timebank_federation.sender import Sender
+
+FOLLOW_SECONDS = 1.0
+PAUSE_SECONDS_FIRST = 0.2
+PAUSE_SECONDS_MAX = 10.0
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs a sender and a receiver until `stop`.
+
+    Args:
+        inbox: this node's topic, None without a broker.
+        poll_seconds: pause between polls of peers while there is no broker.
+    """
+
+    def __init__(self, *, sender: Sender, receiver: Receiver, inbox: Inbox | None, poll_seconds: float) -> None:
+        self._sender = sender
+        self._receiver = receiver
+        self._inbox = inbox
+        self._inbox_away = inbox is None
+        self._poll_seconds = poll_seconds
+        self._stopping = threading.Event()
+        self._reasons: dict[str, str] = {}
+        loops: dict[str, Callable[[], object]] = {"sender": self._send, "poller": self._poll}
+        if inbox is not None:
+            loops["receiver"] = self._receive
+        self._threads = [
+            threading.Thread(target=self._run, args=(name, loop), name=f"federation-{name}", daemon=True)
+            for name, loop in loops.items()
+        ]
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the service is not ready: the ledger is away. None: it works."""
+        return next(iter(self._reasons.values()), None)
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the threads; what was not done is done after the next start."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=15)
+        if self._inbox is not None:
+            self._inbox.close()
+
+    def _run(self, name: str, step: Callable[[], object]) -> None:
+        pause = PAUSE_SECONDS_FIRST
+        while not self._stopping.is_set():
+            try:
+                step()
+            except LedgerAway as away:
+                self._reasons[name] = str(away)
+                _log.warning("ledger away", extra={"loop": name, "reason": str(away)})
+            except BrokerAway as away:
+                self._inbox_away = True
+                _log.warning("broker away", extra={"loop": name, "reason": str(away)})
+            else:
+                self._reasons.pop(name, None)
+                pause = PAUSE_SECONDS_FIRST
+                continue
+            self._stopping.wait(pause)
+            pause = min(pause * 2, PAUSE_SECONDS_MAX)
+
+    def _send(self) -> None:
+        self._sender.step(wait_seconds=FOLLOW_SECONDS)
+
+    def _receive(self) -> None:
+        assert self._inbox is not None
+        self._receiver.step(self._inbox, timeout_seconds=FOLLOW_SECONDS)
+        self._inbox_away = False
+
+    def _poll(self) -> None:
+        if self._inbox_away or self._sender.broker_away:
+            self._receiver.poll_peers()
+        self._stopping.wait(self._poll_seconds)
