@@ -1,0 +1,14 @@
+"""Settings of the directory service: read once at start, frozen, passed down."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DirectorySettings(BaseSettings):
+    """`TIMEBANK_DIRECTORY_…`; an unknown variable with this prefix is an error (see `timebank_node.settings`)."""
+
+    model_config = SettingsConfigDict(env_prefix="TIMEBANK_DIRECTORY_", frozen=True, extra="forbid")
+
+    database: str = Field(default="sqlite://", description="SQLAlchemy URL of the erasable tables.")
