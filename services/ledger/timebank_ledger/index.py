@@ -1,0 +1,228 @@
+"""The index: a read model of the journal that may be dropped at any time and is rebuilt from it.
+
+    lines      account, position → minutes, time, type, transfer        (statements)
+    outs       peer, stream position → journal position, chain value    (what a peer pulls)
+    outcomes   transfer → journal position of what ended it             (states of transfers)
+
+Its own position is committed with its rows. It is advanced on demand, and by a follower while the ledger is idle; a
+changed version, another journal or a journal that is shorter makes it begin anew. It is never read by a rule.
+Beside a SQLite journal it is a file of its own, so that it never holds the lock that the writer needs.
+Source: design page 1, "Nothing is stored twice as truth".
+"""
+
+from __future__ import annotations
+
+import threading
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+from timebank_contracts import entries as e
+from timebank_contracts.streams import StreamHead
+from timebank_kit.journal import Journal
+
+from timebank_ledger.index_rows import Rows, rows_of
+
+VERSION: Final = 1
+"""Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
+CHUNK_ENTRIES: Final = 1_024
+
+
+class Line(NamedTuple):
+    """What one entry did to one account."""
+
+    position: int
+    time: str
+    type: str
+    minutes: int
+    transfer: str | None
+
+
+class Out(NamedTuple):
+    """A message of ours: stream position, journal position, chain value after it."""
+
+    n: int
+    position: int
+    chain: bytes
+
+
+def index_url(journal_url: str) -> str:
+    """The SQLAlchemy URL of the index that belongs to a journal's url."""
+    if journal_url == "memory:":
+        return "sqlite://"
+    if journal_url.startswith("sqlite:"):
+        return f"sqlite:///{journal_url.removeprefix('sqlite:')}-index"
+    return "postgresql+psycopg://" + journal_url.split("://", 1)[1]
+
+
+class Index:
+    """Reads and advances the index of one journal.
+
+    Args:
+        url: see `index_url`.
+        journal: what is indexed.
+        name: tells apart the journals of one database: letters, digits and `_`.
+    """
+
+    def __init__(self, url: str, journal: Journal, *, name: str) -> None:
+        self._journal = journal
+        self._lock = threading.RLock()
+        options: dict[str, Any] = {}
+        if url == "sqlite://":
+            options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        self._engine = sa.create_engine(url, **options)
+        metadata = sa.MetaData()
+        self._metadata = metadata
+        prefix = f"index_{name}_"
+        self._meta = sa.Table(
+            f"{prefix}meta",
+            metadata,
+            sa.Column("version", sa.Integer, nullable=False),
+            sa.Column("position", sa.BigInteger, nullable=False),
+            sa.Column("last_sha256", sa.Text, nullable=False),
+        )
+        self._lines = sa.Table(
+            f"{prefix}lines",
+            metadata,
+            sa.Column("account", sa.Text, primary_key=True),
+            sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("time", sa.Text, nullable=False),
+            sa.Column("type", sa.Text, nullable=False),
+            sa.Column("minutes", sa.BigInteger, nullable=False),
+            sa.Column("transfer", sa.Text),
+        )
+        self._outs = sa.Table(
+            f"{prefix}outs",
+            metadata,
+            sa.Column("peer", sa.Text, primary_key=True),
+            sa.Column("n", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("position", sa.BigInteger, nullable=False),
+            sa.Column("chain", sa.LargeBinary(32), nullable=False),
+        )
+        self._outcomes = sa.Table(
+            f"{prefix}outcomes",
+            metadata,
+            sa.Column("transfer", sa.Text, primary_key=True),
+            sa.Column("position", sa.BigInteger, nullable=False),
+        )
+        self._position = 0
+        self._heads: dict[str, StreamHead] = {}
+        self._doubtful = False
+        """A chunk's commit failed: the database says how far the index is, not this object."""
+        self._open()
+
+    @property
+    def position(self) -> int:
+        """How many entries are indexed."""
+        return self._position
+
+    def close(self) -> None:
+        """Release the database."""
+        self._engine.dispose()
+
+    # Advancing ---------------------------------------------------------------------------------------------------
+
+    def advance_to(self, length: int) -> None:
+        """Index the first `length` entries, in bounded chunks; returns at once when that is done already."""
+        while self._position < length:
+            if not self.advance_chunk(length):
+                return
+
+    def advance_chunk(self, length: int) -> int:
+        """Index at most one chunk of what is missing up to `length`; returns how many entries it took."""
+        with self._lock:
+            if self._doubtful:
+                self._open()
+            count = min(CHUNK_ENTRIES, length - self._position)
+            records = self._journal.read(self._position, count) if count > 0 else []
+            if not records:
+                return 0
+            rows, heads = rows_of([record.state for record in records], dict(self._heads), self._opened)
+            self._doubtful = True
+            self._store(rows, self._position + len(records), sha256(records[-1].state).hexdigest())
+            self._doubtful = False
+            self._position += len(records)
+            self._heads = heads
+            return len(records)
+
+    def _store(self, rows: Rows, position: int, last_sha256: str) -> None:
+        with self._engine.begin() as connection:
+            for table, some in ((self._lines, rows.lines), (self._outs, rows.outs), (self._outcomes, rows.outcomes)):
+                if some:
+                    connection.execute(table.insert(), some)
+            moved = connection.execute(
+                self._meta.update()
+                .where(self._meta.c.position == self._position)
+                .values(position=position, last_sha256=last_sha256)
+            )
+            assert moved.rowcount == 1, "one process advances an index"
+
+    def _opened(self) -> e.Opened:
+        opened = e.decode_entry(self._journal.read(0, 1)[0].state)
+        assert isinstance(opened, e.NodeOpened), "a journal begins with node.opened"
+        return opened.data
+
+    def _open(self) -> None:
+        with self._engine.begin() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA synchronous=OFF")
+            if not self._is_current(connection):
+                self._metadata.drop_all(connection)
+                self._metadata.create_all(connection)
+                connection.execute(self._meta.insert().values(version=VERSION, position=0, last_sha256=""))
+            self._position = int(connection.execute(sa.select(self._meta.c.position)).scalar_one())
+            self._heads = {}
+            last = sa.select(self._outs.c.peer, sa.func.max(self._outs.c.n)).group_by(self._outs.c.peer)
+            for peer, n in connection.execute(last).all():
+                found = self._outs.c.peer == peer, self._outs.c.n == n
+                chain = connection.execute(sa.select(self._outs.c.chain).where(*found)).scalar_one()
+                self._heads[peer] = StreamHead(int(n), bytes(chain))
+        self._doubtful = False
+
+    def _is_current(self, connection: sa.Connection) -> bool:
+        present = set(sa.inspect(connection).get_table_names())
+        if not present.issuperset(self._metadata.tables):
+            return False
+        kept = connection.execute(sa.select(self._meta)).one_or_none()
+        if kept is None or kept.version != VERSION:
+            return False
+        if kept.position == 0:
+            return True
+        records = self._journal.read(kept.position - 1, 1)
+        return bool(records) and sha256(records[0].state).hexdigest() == kept.last_sha256
+
+    # Reading -----------------------------------------------------------------------------------------------------
+
+    def balance_before(self, account: str, position: int) -> int:
+        """Balance of an account, in minutes, after the first `position` entries."""
+        c = self._lines.c
+        total = sa.select(sa.func.coalesce(sa.func.sum(c.minutes), 0))
+        return int(self._rows(total.where(c.account == account, c.position < position))[0][0])
+
+    def lines(self, account: str, *, start: int, stop: int, limit: int) -> list[Line]:
+        """Up to `limit` lines of an account at journal positions `start` to `stop` − 1, in order."""
+        c = self._lines.c
+        found = (
+            sa.select(c.position, c.time, c.type, c.minutes, c.transfer)
+            .where(c.account == account, c.position >= start, c.position < stop)
+            .order_by(c.position)
+            .limit(limit)
+        )
+        return [Line(*row) for row in self._rows(found)]
+
+    def outs(self, peer: str, *, after: int, limit: int) -> list[Out]:
+        """Up to `limit` messages to `peer` after stream position `after`, in order."""
+        c = self._outs.c
+        found = sa.select(c.n, c.position, c.chain).where(c.peer == peer, c.n > after).order_by(c.n).limit(limit)
+        return [Out(n, position, bytes(chain)) for n, position, chain in self._rows(found)]
+
+    def outcome(self, transfer: str) -> int | None:
+        """Journal position of the entry that decided, ended or took back a transfer, if there is one."""
+        c = self._outcomes.c
+        rows = self._rows(sa.select(c.position).where(c.transfer == transfer))
+        return int(rows[0][0]) if rows else None
+
+    def _rows(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
+        with self._lock, self._engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(statement)]

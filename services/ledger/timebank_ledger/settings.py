@@ -1,0 +1,74 @@
+"""Settings of the ledger: one frozen class, read from `TIMEBANK_LEDGER_…` once and passed down.
+
+Numbers that a rule reads are never here: they are in the journal, else no replay could judge it.
+Source: design page 7, "Settings".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from timebank_contracts import names
+
+PREFIX = "TIMEBANK_LEDGER_"
+PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+
+
+class UnknownSetting(Exception):
+    """A variable with our prefix that no setting has; the text names it."""
+
+
+class Settings(BaseSettings):
+    """What the ledger is told from outside."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
+
+    network: Annotated[str, Field(pattern=names.NETWORK_PATTERN)]
+    """The network's DNS name."""
+    node: Annotated[str, Field(pattern=names.NODE_PATTERN)]
+    """This town's name in the network."""
+    journal_url: str = "memory:"
+    """`memory:`, `sqlite:<path>` or `postgresql://…`."""
+    log_key_file: Path | None = None
+    """File of the 32-byte seed that signs checkpoints, mode 600."""
+    head_file: Path | None = None
+    """Where the greatest published size and root are kept, outside the database's backup."""
+    tag_key_file: Path | None = None
+    """File of the secret that makes payer tags, mode 600."""
+    token_key: PublicKey | None = None
+    """Public key of the directory that issues tokens, base64."""
+    event_key: PublicKey | None = None
+    """Public event key of this node, base64: it signs the federation service's tokens."""
+    registry_sha256: Annotated[str, Field(pattern=names.HASH_PATTERN)] | None = None
+    """Hash of the network's first registry, from a trusted source; none: only an operator hands the first one in."""
+    transfer_expires_after_seconds: Annotated[int, Field(ge=60, le=30 * 86_400)] = 7 * 86_400
+    """Until when the payee's town may take a transfer whose sender does not say."""
+    queue_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 8_192
+    """Commands that may wait for the writer."""
+    wait_seconds_max: Annotated[int, Field(ge=0, le=30)] = 30
+    """How long a reader of the journal's tail may wait for its next entry."""
+    followers_max: Annotated[int, Field(ge=1, le=1_000)] = 16
+    """Readers of the tail that may wait at the same time."""
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that an environment gives.
+
+    Raises:
+        UnknownSetting: a variable begins with `TIMEBANK_LEDGER_` and is no setting; a typing error would go unseen.
+        pydantic.ValidationError: a value is out of its range.
+    """
+    given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)}
+    known = {name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in given if name not in known)
+    if unknown:
+        raise UnknownSetting(
+            f"{PREFIX}{unknown[0]} is not a setting of the ledger; there are: {', '.join(sorted(known))}."
+        )
+    return Settings.model_validate_strings({name.lower(): value for name, value in given.items()})
