@@ -6,7 +6,7 @@
     └── Breach         a validly signed message breaks the contract        (its stream freezes; it is evidence)
 
 Trouble (network, database) belongs to the rooms that meet it; a bug is an assertion.
-Source: design page 7, "Habits"; PROTOCOL.md, rules E1 to E4.
+Source: design page 7, "Habits"; PROTOCOL.md B2, E8 and S9.
 """
 
 from __future__ import annotations
