@@ -31,6 +31,7 @@ class JournalTrouble(Exception):
     JournalTrouble
     ├── PositionTaken    another writer wrote this position: stop
     ├── KeyTaken         another record has this key
+    ├── TailMissing      the record before is not there: the store was replaced by an older one
     ├── OutcomeUnknown   the commit may or may not have happened: read the tail back
     └── UnsafeStorage    the store would lose what it acknowledged: refuse to open
     """
@@ -42,6 +43,10 @@ class PositionTaken(JournalTrouble):
 
 class KeyTaken(JournalTrouble):
     """Another record has this key; nothing of the append was written."""
+
+
+class TailMissing(JournalTrouble):
+    """The record before the first one is not in the store; nothing of the append was written."""
 
 
 class OutcomeUnknown(JournalTrouble):
@@ -64,6 +69,7 @@ class Journal(Protocol):
         Raises:
             PositionTaken: another writer was there; nothing was written.
             KeyTaken: a record has one of the keys, or two of these have the same; nothing was written.
+            TailMissing: the record before is not there; nothing was written.
             OutcomeUnknown: nobody knows.
         """
 
@@ -109,6 +115,26 @@ def check_sequence(records: Sequence[Record]) -> None:
     assert first >= 0, f"positions begin at 0, not {first}"
     for offset, record in enumerate(records):
         assert record.position == first + offset, f"position {record.position} does not follow {first + offset - 1}"
+
+
+def position_taken(position: int) -> PositionTaken:
+    """The trouble of a second writer."""
+    return PositionTaken(
+        f"Another writer wrote position {position} or a later one. One process writes a journal: stop the other one, "
+        "then start this one again."
+    )
+
+
+def key_taken() -> KeyTaken:
+    """The trouble of a key that another record has."""
+    return KeyTaken("A record of this journal has the key already; nothing was written.")
+
+
+def tail_missing(position: int) -> TailMissing:
+    """The trouble of a store that was replaced under its writer."""
+    return TailMissing(
+        f"Position {position - 1} is missing in the store, which was replaced by an older one: restore the newer one."
+    )
 
 
 def originator_of(name: str) -> UUID:

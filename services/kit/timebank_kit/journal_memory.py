@@ -10,7 +10,16 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.popo import POPOAggregateRecorder
 
-from timebank_kit.journal import Journal, JournalTrouble, KeyTaken, PositionTaken, Record, check_sequence, scan
+from timebank_kit.journal import (
+    Journal,
+    JournalTrouble,
+    Record,
+    check_sequence,
+    key_taken,
+    position_taken,
+    scan,
+    tail_missing,
+)
 
 
 class MemoryJournal(POPOAggregateRecorder, Journal):
@@ -29,13 +38,14 @@ class MemoryJournal(POPOAggregateRecorder, Journal):
         check_sequence(records)
         with self._lock:
             length = len(self._records)
-            assert records[0].position <= length, "a journal has no gap"
             if records[0].position < length:
-                raise PositionTaken(f"Another writer wrote position {records[0].position} or a later one.")
+                raise position_taken(records[0].position)
+            if records[0].position > length:
+                raise tail_missing(records[0].position)
             keys = {record.key: record.position for record in records if record.key is not None}
             named = sum(record.key is not None for record in records)
             if len(keys) < named or not keys.keys().isdisjoint(self._positions_by_key):
-                raise KeyTaken("A record of this journal has the key already.")
+                raise key_taken()
             super().insert_events([StoredEvent(self._originator, r.position, r.topic, r.state) for r in records])
             self._records.extend(records)
             self._positions_by_key |= keys

@@ -1,25 +1,41 @@
-"""The journal in PostgreSQL: one `insert … select from unnest(…)` and one commit for a whole append.
+"""The journal in PostgreSQL: one `insert … select from unnest(…)`, one round trip and one commit for a whole append.
 
 The library's recorder reads every row back through its own pool, which serves our readers too. Its insert is not used:
-it would try again by itself after a failure whose outcome nobody knows.
+it would try again by itself after a failure whose outcome nobody knows. No table lock: the primary key keeps a second
+writer out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
 import psycopg
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 from eventsourcing.postgres import PostgresAggregateRecorder, PostgresDatastore
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import tuple_row
+from psycopg.rows import dict_row, tuple_row
 
-from timebank_kit.journal import JournalTrouble, KeyTaken, OutcomeUnknown, PositionTaken, Record, UnsafeStorage
+from timebank_kit.journal import (
+    Journal,
+    JournalTrouble,
+    OutcomeUnknown,
+    Record,
+    UnsafeStorage,
+    check_sequence,
+    key_taken,
+    position_taken,
+    scan,
+    tail_missing,
+)
 
 _COLUMNS = "originator_version, topic, state, idempotency_key"
-_OPTIONS = "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=30000 -c statement_timeout=60000"
+_OPTIONS = (
+    "-c lock_timeout=5000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=30000"
+    " -c client_min_messages=warning"
+)
 _CREATE = """
 CREATE TABLE IF NOT EXISTS stored_events (
     originator_id uuid NOT NULL, originator_version bigint NOT NULL, topic text NOT NULL, state bytea NOT NULL,
@@ -30,34 +46,80 @@ CREATE UNIQUE INDEX IF NOT EXISTS stored_events_key ON stored_events (originator
 _INSERT = f"""
 INSERT INTO stored_events (originator_id, {_COLUMNS})
 SELECT %b::uuid, * FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[])
-"""  # noqa: S608 - constants
+WHERE %b::bigint = 0 OR EXISTS (
+    SELECT FROM stored_events WHERE originator_id = %b::uuid AND originator_version = %b::bigint - 1)
+""".encode()  # noqa: S608 - constants
+_CREATE_LOCK = 7463214
+"""Two processes that start together would both make the table; an advisory lock puts them in a row."""
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
+READERS_MAX = 8
+CONNECT_SECONDS = 5
 
 
-class PostgresJournal(PostgresAggregateRecorder):
-    """A recorder whose table has a unique `idempotency_key` beside the library's columns."""
+class PostgresJournal(PostgresAggregateRecorder, Journal):
+    """A recorder whose table has a unique `idempotency_key` beside the library's columns.
+
+    Args:
+        dsn: `postgresql://…` with any libpq parameter; the tables go to the first schema of its search path.
+        originator: which journal of that database.
+
+    Raises:
+        UnsafeStorage: the server would lose what it acknowledged.
+        JournalTrouble: the server cannot be reached.
+    """
 
     def __init__(self, dsn: str, originator: UUID) -> None:
-        self._dsn = dsn
+        self._parameters = _parameters(dsn)
         self._originator = originator
         self._writer = self._connect()
-        self._create_tables()
+        try:
+            with self._writer.transaction():
+                self._writer.execute("SELECT pg_advisory_xact_lock(%s)", [_CREATE_LOCK])
+                self._writer.execute(_CREATE)
+            row = self._writer.execute("SELECT current_schema()").fetchone()
+        except psycopg.Error as error:
+            self._writer.close()
+            raise JournalTrouble(f"PostgreSQL cannot make the journal's table: {_first_line(error)}.") from error
+        self._schema = str(row[0]) if row else "public"
         super().__init__(self._open_datastore())
 
     def append(self, records: Sequence[Record]) -> None:
-        positions, topics, states, keys = zip(*records, strict=True)
-        columns: list[Any] = [list(positions), list(topics), list(states), list(keys)]
+        if not records:
+            return
+        check_sequence(records)
+        positions, topics, states, keys = map(list, zip(*records, strict=True))
+        first = records[0].position
+        params: list[Any] = [self._originator, positions, topics, states, keys, first, self._originator, first]
         try:
-            self._writer.execute(_INSERT, [self._originator, *columns], prepare=True)
+            inserted = self._writer.execute(_INSERT, params, prepare=True).rowcount
         except errors.UniqueViolation as error:
-            if error.diag.constraint_name == "stored_events_key":
-                raise KeyTaken("A record of this journal has the key already.") from error
-            raise PositionTaken(f"Another writer wrote position {positions[0]} or a later one.") from error
+            # Both may be violated, and the server names one: a second writer is the greater trouble.
+            raise position_taken(first) if self.read(first, 1) else key_taken() from error
         except psycopg.Error as error:
-            raise OutcomeUnknown(f"PostgreSQL failed: {_first_line(error)}.") from error
+            raise OutcomeUnknown(f"PostgreSQL failed in an append: {_first_line(error)}.") from error
+        if not inserted:
+            raise tail_missing(first)
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        """The library's door: the same append, for events of this journal, without its retry."""
+        assert all(event.originator_id == self._originator for event in stored_events)
+        try:
+            self.append([Record(e.originator_version, e.topic, e.state, None) for e in stored_events])
+        except OutcomeUnknown as trouble:
+            raise OperationalError(str(trouble)) from trouble
+        except JournalTrouble as trouble:
+            raise IntegrityError(str(trouble)) from trouble
 
     def read(self, start: int, limit: int) -> list[Record]:
-        return self._select("originator_version >= %s ORDER BY originator_version LIMIT %s", [start, limit])
+        # No gap, so a page is a range: with LIMIT, a planner without statistics sorts all that follows.
+        where = "originator_version >= %s AND originator_version < %s ORDER BY originator_version"
+        return self._select(where, [start, start + limit])
+
+    def scan(self, start: int, stop: int) -> Iterator[Record]:
+        return scan(self, start, stop)
+
+    def find_key(self, key: str) -> Record | None:
+        return self.find_keys([key]).get(key)
 
     def find_keys(self, keys: Sequence[str]) -> dict[str, Record]:
         records = self._select("idempotency_key = ANY(%s)", [list(keys)])
@@ -68,8 +130,7 @@ class PostgresJournal(PostgresAggregateRecorder):
         return 0 if rows[0][0] is None else int(rows[0][0]) + 1
 
     def reopen(self) -> None:
-        self._writer.close()
-        self.datastore.close()
+        self.close()
         self._writer = self._connect()
         self.datastore = self._open_datastore()
 
@@ -79,7 +140,7 @@ class PostgresJournal(PostgresAggregateRecorder):
 
     def _select(self, where: str, params: list[Any]) -> list[Record]:
         statement = f"SELECT {_COLUMNS} FROM stored_events WHERE originator_id = %s AND {where}"  # noqa: S608
-        return [Record(*row) for row in self._rows(statement, params)]
+        return list(map(Record._make, self._rows(statement, params)))
 
     def _rows(self, statement: str, params: list[Any]) -> list[tuple[Any, ...]]:
         try:
@@ -87,45 +148,63 @@ class PostgresJournal(PostgresAggregateRecorder):
                 self.datastore.pool.connection() as connection,
                 connection.cursor(binary=True, row_factory=tuple_row) as cursor,
             ):
-                cursor.execute(statement.encode(), [self._originator, *params])
+                cursor.execute(statement.encode(), [self._originator, *params], prepare=True)
                 return cursor.fetchall()
         except psycopg.Error as error:
             raise JournalTrouble(f"PostgreSQL cannot be read: {_first_line(error)}.") from error
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
-            connection = psycopg.connect(
-                self._dsn, autocommit=True, application_name="journal-writer", options=_OPTIONS, connect_timeout=5
-            )
+            connection: psycopg.Connection[Any] = psycopg.connect(**self._parameters, autocommit=True)
         except psycopg.Error as error:
             raise JournalTrouble(f"PostgreSQL cannot be reached: {_first_line(error)}.") from error
-        for setting in _MUST_BE_ON:
-            value = connection.execute(f"SHOW {setting}".encode()).fetchone()
-            if value is None or value[0] == "off":
-                connection.close()
-                raise UnsafeStorage(f"PostgreSQL runs with {setting} = off and would lose entries; set it to on.")
+        try:
+            for setting in _MUST_BE_ON:
+                row = connection.execute(f"SHOW {setting}".encode()).fetchone()
+                check_setting(setting, str(row[0]) if row else "off")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
-    def _create_tables(self) -> None:
-        with self._writer.transaction():
-            self._writer.execute("SELECT pg_advisory_xact_lock(7463214)")
-            self._writer.execute(_CREATE)
-
     def _open_datastore(self) -> PostgresDatastore:
-        parts = conninfo_to_dict(self._dsn)
-        return PostgresDatastore(
-            dbname=str(parts.get("dbname", "postgres")),
-            host=str(parts.get("host", "127.0.0.1")),
-            port=str(parts.get("port", "5432")),
-            user=str(parts.get("user", "postgres")),
-            password=str(parts.get("password", "")),
+        """The library's pool, given every parameter of the DSN: its own constructor knows only five."""
+        datastore = PostgresDatastore(
+            dbname="",
+            host="",
+            port="",
+            user="",
+            password="",
             pool_size=1,
-            max_overflow=7,
-            pool_open_timeout=10,
-            connect_timeout=5,
+            max_overflow=READERS_MAX - 1,
+            connect_timeout=CONNECT_SECONDS,
+            pool_open_timeout=CONNECT_SECONDS,
             pre_ping=True,
-            originator_id_type="uuid",
+            schema=self._schema,
+            idle_in_transaction_session_timeout=30,
         )
+        datastore.pool.kwargs = {**self._parameters, "row_factory": dict_row}
+        datastore.pool.open()
+        return datastore
+
+
+def check_setting(name: str, value: str) -> None:
+    """Raise UnsafeStorage when a server's setting would lose what a commit acknowledged."""
+    if value == "off":
+        raise UnsafeStorage(
+            f"PostgreSQL runs with {name} = off and would lose what it acknowledged. Set {name} = on "
+            "(postgresql.conf, the role, the database or the url's options) and start again."
+        )
+
+
+def _parameters(dsn: str) -> dict[str, Any]:
+    """The DSN's parameters with bounded waits; what the DSN itself says comes later and wins."""
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.Error as error:
+        raise ValueError("The PostgreSQL url cannot be read; write postgresql://user@host:port/database.") from error
+    options = f"{_OPTIONS} {given.pop('options', None) or ''}".strip()
+    return {"application_name": "journal", "connect_timeout": CONNECT_SECONDS, **given, "options": options}
 
 
 def _first_line(error: Exception) -> str:

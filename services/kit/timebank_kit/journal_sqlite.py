@@ -1,42 +1,71 @@
 """The journal in SQLite: write-ahead log, a full sync for every append, one connection that writes.
 
-The fast insert is one `executemany` in one explicit transaction; the library's recorder reads every row back.
+The fast insert is one `executemany` in one explicit transaction; the library's recorder reads every row back. Readers
+borrow connections of their own, so that they neither wait for the writer nor hold it up.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 from eventsourcing.sqlite import SQLiteAggregateRecorder, SQLiteDatastore
 
-from timebank_kit.journal import JournalTrouble, KeyTaken, OutcomeUnknown, PositionTaken, Record, UnsafeStorage
+from timebank_kit.journal import (
+    Journal,
+    JournalTrouble,
+    OutcomeUnknown,
+    Record,
+    UnsafeStorage,
+    check_sequence,
+    key_taken,
+    position_taken,
+    scan,
+    tail_missing,
+)
 
 _COLUMNS = "originator_version, topic, state, idempotency_key"
+_INSERT = f"INSERT INTO stored_events (originator_id, {_COLUMNS}) VALUES (?,?,?,?,?)"  # noqa: S608 - constants
 BUSY_SECONDS = 10.0
+"""How long an append waits for another process that writes to the same file."""
+IDLE_READERS = 8
+"""Connections for reading that are kept for the next reader."""
+KEYS_PER_STATEMENT = 500
 
 
-class SQLiteJournal(SQLiteAggregateRecorder):
-    """A recorder whose table has a unique `idempotency_key` beside the library's columns."""
+class SQLiteJournal(SQLiteAggregateRecorder, Journal):
+    """A recorder whose table has a unique `idempotency_key` beside the library's columns.
+
+    Args:
+        path: of the database file; its folder is made when missing.
+        originator: which journal of that file.
+
+    Raises:
+        UnsafeStorage: the file's disk does not take the write-ahead log or the full sync.
+        JournalTrouble: the file cannot be opened or is not such a database.
+    """
 
     def __init__(self, path: str, originator: UUID) -> None:
-        self.path = path
+        self.path = Path(path).absolute()
         self._originator = originator
         self._id = originator.hex
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._readers_lock = threading.Lock()
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self._writer = self._connect()
-        super().__init__(SQLiteDatastore(path))
-        self.insert_events_statement = (
-            "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
-        )
-        for statement in self.construct_create_table_statements():
-            self._writer.execute(statement)
+        self._idle: list[sqlite3.Connection] = []
+        self._idle_lock = threading.Lock()
+        self._generation = 0
+        super().__init__(SQLiteDatastore(str(self.path)))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+            for statement in self.create_table_statements:
+                self._writer.execute(statement)
+        except (OSError, sqlite3.Error) as error:
+            raise _unopened(self.path, error) from error
 
     def construct_create_table_statements(self) -> list[str]:
         return [
@@ -48,30 +77,47 @@ class SQLiteJournal(SQLiteAggregateRecorder):
         ]
 
     def append(self, records: Sequence[Record]) -> None:
-        rows = [(self._id, *record) for record in records]
+        if not records:
+            return
+        check_sequence(records)
+        first = records[0].position
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            self._writer.executemany(
-                f"INSERT INTO stored_events (originator_id, {_COLUMNS}) VALUES (?,?,?,?,?)",  # noqa: S608 - constants
-                rows,
-            )
+            if first and not self._has(first - 1):
+                self._roll_back()
+                raise tail_missing(first)
+            self._writer.executemany(_INSERT, [(self._id, *record) for record in records])
             self._writer.execute("COMMIT")
         except sqlite3.IntegrityError as error:
-            self._roll_back()
-            if "idempotency_key" in str(error):
-                raise KeyTaken("A record of this journal has the key already.") from error
-            raise PositionTaken(f"Another writer wrote position {records[0].position} or a later one.") from error
+            raise self._refusal(first) from error
         except sqlite3.Error as error:
             self._roll_back()
-            raise OutcomeUnknown(f"SQLite failed: {error}.") from error
+            raise OutcomeUnknown(f"SQLite failed in an append: {error}.") from error
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        """The library's door: the same append, for events of this journal."""
+        assert all(event.originator_id == self._originator for event in stored_events)
+        try:
+            self.append([Record(e.originator_version, e.topic, e.state, None) for e in stored_events])
+        except OutcomeUnknown as trouble:
+            raise OperationalError(str(trouble)) from trouble
+        except JournalTrouble as trouble:
+            raise IntegrityError(str(trouble)) from trouble
 
     def read(self, start: int, limit: int) -> list[Record]:
-        return self._select("originator_version >= ? ORDER BY originator_version LIMIT ?", [start, limit])
+        where = "originator_version >= ? AND originator_version < ? ORDER BY originator_version"
+        return self._select(where, [start, start + limit])
+
+    def scan(self, start: int, stop: int) -> Iterator[Record]:
+        return scan(self, start, stop)
+
+    def find_key(self, key: str) -> Record | None:
+        return self.find_keys([key]).get(key)
 
     def find_keys(self, keys: Sequence[str]) -> dict[str, Record]:
         found: dict[str, Record] = {}
-        for at in range(0, len(keys), 500):
-            some = keys[at : at + 500]
+        for at in range(0, len(keys), KEYS_PER_STATEMENT):
+            some = keys[at : at + KEYS_PER_STATEMENT]
             marks = ",".join("?" * len(some))
             for record in self._select(f"idempotency_key IN ({marks})", list(some)):
                 assert record.key is not None
@@ -80,49 +126,78 @@ class SQLiteJournal(SQLiteAggregateRecorder):
 
     def length(self) -> int:
         statement = "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?"
-        last = self._reader().execute(statement, [self._id]).fetchone()[0]
+        with self._reader() as reader:
+            last = reader.execute(statement, [self._id]).fetchone()[0]
         return 0 if last is None else int(last) + 1
 
     def reopen(self) -> None:
-        self.close()
+        self._drop_connections()
         try:
             self._writer = self._connect()
         except sqlite3.Error as error:
-            raise JournalTrouble(f"SQLite cannot be opened: {error}.") from error
+            raise _unopened(self.path, error) from error
 
     def close(self) -> None:
-        self._writer.close()
+        self._drop_connections()
         self.datastore.close()
-        with self._readers_lock:
-            for reader in self._readers:
-                reader.close()
-            self._readers.clear()
-        self._local = threading.local()
+
+    def _has(self, position: int) -> bool:
+        statement = "SELECT 1 FROM stored_events WHERE originator_id = ? AND originator_version = ?"
+        return self._writer.execute(statement, [self._id, position]).fetchone() is not None
+
+    def _refusal(self, first: int) -> JournalTrouble:
+        """Both keys may be violated, and SQLite names one: a second writer is the greater trouble."""
+        self._roll_back()
+        try:
+            return position_taken(first) if self._has(first) else key_taken()
+        except sqlite3.Error as error:
+            return OutcomeUnknown(f"SQLite failed after an append that it refused: {error}.")
 
     def _select(self, where: str, params: list[int] | list[str]) -> list[Record]:
         statement = f"SELECT {_COLUMNS} FROM stored_events WHERE originator_id = ? AND {where}"  # noqa: S608
+        with self._reader() as reader:
+            return list(map(Record._make, reader.execute(statement, [self._id, *params])))
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for reading; one that failed, or is of before `reopen`, is not lent again."""
+        with self._idle_lock:
+            generation = self._generation
+            reader = self._idle.pop() if self._idle else None
+        kept = False
         try:
-            return [Record(*row) for row in self._reader().execute(statement, [self._id, *params])]
+            if reader is None:
+                reader = self._connect()
+            yield reader
+            kept = True
         except sqlite3.Error as error:
             raise JournalTrouble(f"SQLite cannot be read: {error}.") from error
-
-    def _reader(self) -> sqlite3.Connection:
-        reader: sqlite3.Connection | None = getattr(self._local, "reader", None)
-        if reader is None:
-            reader = self._local.reader = self._connect()
-            with self._readers_lock:
-                self._readers.append(reader)
-        return reader
+        finally:
+            with self._idle_lock:
+                kept = kept and generation == self._generation and len(self._idle) < IDLE_READERS
+                if kept and reader is not None:
+                    self._idle.append(reader)
+            if reader is not None and not kept:
+                reader.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
-        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-        connection.execute("PRAGMA synchronous=FULL")
-        full = connection.execute("PRAGMA synchronous").fetchone()[0]
-        if str(mode).lower() != "wal" or full != 2:
+        try:
+            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            connection.execute("PRAGMA synchronous=FULL")
+            check_pragmas(str(mode), int(connection.execute("PRAGMA synchronous").fetchone()[0]))
+        except BaseException:
             connection.close()
-            raise UnsafeStorage("SQLite does not take journal_mode=WAL with synchronous=FULL here; use a local disk.")
+            raise
         return connection
+
+    def _drop_connections(self) -> None:
+        self._writer.close()
+        with self._idle_lock:
+            self._generation += 1
+            idle, self._idle = self._idle, []
+        for reader in idle:
+            reader.close()
 
     def _roll_back(self) -> None:
         try:
@@ -130,3 +205,18 @@ class SQLiteJournal(SQLiteAggregateRecorder):
                 self._writer.execute("ROLLBACK")
         except sqlite3.Error:
             self._writer.close()
+
+
+def check_pragmas(journal_mode: str, synchronous: int) -> None:
+    """Raise UnsafeStorage unless every commit goes through the log and is synced (2 = FULL, 3 = EXTRA)."""
+    if journal_mode.lower() != "wal":
+        raise UnsafeStorage(
+            f"SQLite stays in journal_mode={journal_mode} here; put the journal on a local disk that takes WAL."
+        )
+    if synchronous < 2:
+        raise UnsafeStorage("SQLite does not take synchronous=FULL here; use an SQLite library that syncs its log.")
+
+
+def _unopened(path: Path, error: Exception) -> JournalTrouble:
+    return JournalTrouble(f"The SQLite journal {path.name} cannot be opened: {error}. Check the path, its rights, and "
+                          "that it is a database of this program.")  # fmt: skip
