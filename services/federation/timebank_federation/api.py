@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import httpx
 from fastapi import Depends, FastAPI, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from timebank_contracts.errors import Malformed
@@ -40,6 +42,7 @@ def make_app(
     operators: Issuer,
     metrics: CollectorRegistry,
     trouble: Callable[[], str | None],
+    directory: httpx.Client,
 ) -> FastAPI:
     """The application.
 
@@ -47,6 +50,7 @@ def make_app(
         operators: the town's directory, which issues operators' tokens.
         metrics: what `/metrics` shows.
         trouble: why the service is not ready, or None (a broker that is away is no reason).
+        directory: a client of the town's directory: this service is the town's one door to its peers.
     """
     app = FastAPI(title="Timebank federation", version="1", docs_url="/docs", redoc_url=None)
 
@@ -90,6 +94,17 @@ def make_app(
         if segment is None:
             return _problem(404, "stream_unknown", "There is no such stream, or it is shorter than that.")
         return Response(segment, media_type="application/octet-stream")
+
+    @app.post("/v1/payees", operation_id="askPayee", tags=["federation"])
+    async def ask_payee(request: Request) -> Response:
+        """A peer's question for a member's receiving address, passed on to the directory, which judges the token."""
+        body = await request.body()
+        headers = {"Content-Type": "application/json", "Authorization": request.headers.get("authorization", "")}
+        try:
+            answer = await run_in_threadpool(directory.post, "/v1/payees", content=body, headers=headers)
+        except httpx.HTTPError:
+            return _problem(503, "not_ready", "The town's directory does not answer; come again.")
+        return Response(answer.content, status_code=answer.status_code, media_type=answer.headers["content-type"])
 
     @app.get("/.well-known/timebank/registry/{version}", operation_id="getRegistry", tags=["public"])
     def get_registry(version: str) -> Response:

@@ -1,0 +1,106 @@
+"""The directory, wired: the only place where its parts meet.
+
+Reading order of the room: `people.py` (the erasable table), `clients.py`, `rooms.py` (whom it calls), `api.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from timebank_contracts.keys import SigningKey
+from timebank_contracts.names import Identity
+from timebank_contracts.registry import Registry
+from timebank_contracts.tokens import TOKEN_SECONDS_MAX, TokenKey, audience
+from timebank_kit.clock import Clock
+
+from timebank_directory.api import Directory, make_app
+from timebank_directory.clients import Clients
+from timebank_directory.people import People
+from timebank_directory.rooms import LedgerDoor, PeerDirectories
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenDirectory:
+    """The running parts."""
+
+    directory: Directory
+    app: FastAPI
+
+    def token(self, *scopes: str, subject: str = "operator", accounts: frozenset[str] | None = None) -> str:
+        """A token of 15 minutes in the directory's name, for the node's own rooms and commands."""
+        own = self.directory
+        return own.token_key.issue(
+            issuer=own.issuer.name,
+            subject=subject,
+            audience=audience(own.identity.network, own.identity.node),
+            scopes=frozenset(scopes),
+            accounts=accounts,
+            now_seconds=int(own.clock.now().timestamp()),
+            seconds=TOKEN_SECONDS_MAX,
+        )
+
+    def close(self) -> None:
+        """Release the databases."""
+        self.directory.people.close()
+        self.directory.clients.close()
+
+
+def open_directory(
+    *,
+    identity: Identity,
+    token_seed: bytes,
+    database: str,
+    ledger_http: httpx.Client,
+    peer_http: httpx.Client,
+    node_token: Callable[[str], str],
+    registry: Callable[[], Registry | None],
+    clock: Clock,
+    new_id: Callable[[], str],
+) -> OpenDirectory:
+    """Wire one town's directory.
+
+    Args:
+        identity: this node.
+        token_seed: seed of the key that signs tokens.
+        database: SQLAlchemy URL of the erasable tables.
+        ledger_http: a client whose base URL is the town's ledger.
+        peer_http: a client for peers' URLs.
+        node_token: makes a node token: audience → text.
+        registry: the registry in force.
+        clock: for tokens.
+        new_id: makes an opaque id of 20 characters.
+    """
+    key = SigningKey(token_seed)
+    people = People(database, identity.node)
+    people.apply_erasures()
+    own = TokenKey(token_seed, key.public)
+
+    def operate() -> str:
+        return own.issue(
+            issuer=f"{identity.node}/directory",
+            subject="directory",
+            audience=audience(identity.network, identity.node),
+            scopes=frozenset({"operate"}),
+            accounts=None,
+            now_seconds=int(clock.now().timestamp()),
+            seconds=TOKEN_SECONDS_MAX,
+        )
+
+    directory = Directory(
+        identity=identity,
+        people=people,
+        clients=Clients(database, identity.node),
+        ledger=LedgerDoor(ledger_http, operate),
+        peers=PeerDirectories(peer_http, node_token, registry),
+        registry=registry,
+        token_key=own,
+        token_public=key.public,
+        clock=clock,
+        new_id=new_id,
+        metrics=CollectorRegistry(),
+    )
+    return OpenDirectory(directory=directory, app=make_app(directory))

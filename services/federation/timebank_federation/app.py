@@ -1,0 +1,175 @@
+"""Federation, wired: the only place where its parts meet.
+
+Reading order of the room: `sender.py` and `receiver.py` (what happens), `outgoing.py` (what is due), `worker.py` (when),
+`broker.py` and `broker_kafka.py` (the fast path), `api.py` (the door to peers).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+from timebank_contracts.keys import SigningKey
+from timebank_contracts.names import Identity
+from timebank_contracts.tokens import NODE_TOKEN_SECONDS, Issuer, TokenKey, audience
+from timebank_kit.clock import Clock
+
+from timebank_federation.api import make_app
+from timebank_federation.broker import Inbox, Outbox
+from timebank_federation.ledger_client import LedgerClient
+from timebank_federation.quarantine import Quarantine
+from timebank_federation.receiver import HttpDoor, Receiver
+from timebank_federation.registries import Registries
+from timebank_federation.sender import Sender
+from timebank_federation.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Federation:
+    """The running parts."""
+
+    sender: Sender
+    receiver: Receiver
+    worker: Worker
+    registries: Registries
+    app: FastAPI
+    outbox: Outbox | None
+    inbox: Inbox | None
+    ledger: LedgerClient
+
+    def hand_over_registries(self) -> int:
+        """Give the ledger the registry versions that it has not accepted yet; returns how many. Raises `LedgerAway`."""
+        accepted = self.ledger.streams()["registry"]["version"]
+        for version in range(accepted + 1, self.registries.version + 1):
+            envelope = self.registries.envelope(version)
+            assert envelope is not None
+            self.ledger.accept_registry(envelope)
+        return self.registries.version - accepted
+
+    def close(self) -> None:
+        """Stop what runs and release what is held."""
+        self.worker.stop()
+        if self.outbox is not None:
+            self.outbox.close()
+
+
+def node_token(key: TokenKey, identity: Identity, clock: Clock, *, aud: str) -> str:
+    """A token of 60 seconds in the node's own name."""
+    return key.issue(
+        issuer=identity.node,
+        subject=identity.node,
+        audience=aud,
+        scopes=frozenset({"federation"}),
+        accounts=frozenset(),
+        now_seconds=int(clock.now().timestamp()),
+        seconds=NODE_TOKEN_SECONDS,
+    )
+
+
+def open_federation(
+    *,
+    identity: Identity,
+    event_seed: bytes,
+    token_public: bytes,
+    registries: Registries,
+    ledger_http: httpx.Client,
+    directory_http: httpx.Client,
+    peer_http: httpx.Client,
+    outbox: Outbox | None,
+    inbox: Inbox | None,
+    quarantine: Quarantine,
+    clock: Clock,
+    poll_seconds: float,
+) -> Federation:
+    """Wire one node's federation; nothing runs yet.
+
+    Args:
+        identity: this node.
+        event_seed: seed of its event key.
+        token_public: raw public key under which the town's directory issues operators' tokens.
+        registries: who may sign.
+        ledger_http: a client whose base URL is the town's ledger.
+        directory_http: a client whose base URL is the town's directory.
+        peer_http: a client for peers' URLs.
+        outbox: the way to the broker, None without one.
+        inbox: this node's topic, None without a broker.
+        quarantine: keeps what had no effect.
+        clock: for tokens and repetition.
+        poll_seconds: pause between polls of peers without a broker.
+    """
+    key = SigningKey(event_seed)
+    tokens = TokenKey(event_seed, key.public)
+    own = audience(identity.network, identity.node)
+    ledger = LedgerClient(ledger_http, lambda: node_token(tokens, identity, clock, aud=own))
+    sender = Sender(
+        ledger=ledger, outbox=outbox, event_key=key, registry_version=lambda: registries.version, clock=clock
+    )
+    receiver = Receiver(
+        identity=identity,
+        ledger=ledger,
+        registries=registries,
+        sender=sender,
+        door=HttpDoor(peer_http, lambda aud: node_token(tokens, identity, clock, aud=aud)),
+        quarantine=quarantine,
+        on_registry=sender.load,
+    )
+    worker = Worker(sender=sender, receiver=receiver, inbox=inbox, poll_seconds=poll_seconds)
+    metrics = CollectorRegistry()
+    metrics.register(_Figures(sender, receiver, worker))
+    app = make_app(
+        identity=identity,
+        sender=sender,
+        receiver=receiver,
+        registries=registries,
+        clock=clock,
+        operators=Issuer(f"{identity.node}/directory", (token_public,), frozenset({"operate", "audit:read"})),
+        metrics=metrics,
+        trouble=lambda: worker.trouble,
+        directory=directory_http,
+    )
+    return Federation(
+        sender=sender,
+        receiver=receiver,
+        worker=worker,
+        registries=registries,
+        app=app,
+        outbox=outbox,
+        inbox=inbox,
+        ledger=ledger,
+    )
+
+
+@dataclass(frozen=True)
+class _Figures(Collector):
+    sender: Sender
+    receiver: Receiver
+    worker: Worker
+
+    def collect(self) -> list[CounterMetricFamily | GaugeMetricFamily]:
+        segments = CounterMetricFamily(
+            "timebank_federation_segments", "Segments taken, by outcome.", labels=["outcome"]
+        )
+        for outcome, count in self.receiver.counts.items():
+            segments.add_metric([outcome], count)
+        unheard = GaugeMetricFamily(
+            "timebank_federation_unheard_messages", "Messages that a peer has not heard.", labels=["peer"]
+        )
+        for name, peer in list(self.sender.peers.items()):
+            unheard.add_metric([name], peer.head.n - peer.outgoing.heard)
+        kept = len(self.receiver.quarantine.kept)
+        return [
+            segments,
+            unheard,
+            GaugeMetricFamily("timebank_federation_quarantined", "Segments in quarantine.", value=kept),
+            GaugeMetricFamily("timebank_federation_broker_away", "1: no broker.", value=int(self.sender.broker_away)),
+            GaugeMetricFamily(
+                "timebank_federation_ledger_away", "1: no ledger.", value=int(self.worker.trouble is not None)
+            ),
+        ]

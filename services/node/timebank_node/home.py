@@ -1,0 +1,132 @@
+"""A node's home: the folder that holds its keys, its registry documents, its head file and what it says of itself.
+
+    home/
+      node.json          public: what the operators put into the registry
+      keys/              event, log, token, tag: 32-byte seeds, each for one use, mode 600
+      registry/          1.json, 2.json, …
+      head               the greatest published size and root
+      journal.db, people.db, quarantine/     the embedded stores
+Source: design page 2, "What signs what"; page 6, "Configuration".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from timebank_contracts.errors import Malformed
+from timebank_contracts.keys import SigningKey, b64_encode
+from timebank_contracts.names import Identity, check_identity
+from timebank_contracts.note import VerifierKey
+from timebank_contracts.registry import RegisteredNode
+from timebank_kit.files import read_secret, write_secret
+
+KEY_USES: Final = ("event", "log", "token", "tag")
+DEFAULT_LIMIT_MINUTES: Final = 6_000
+
+
+class HomeExists(Exception):
+    """The folder is a node's home already; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """An opened home."""
+
+    folder: Path
+    identity: Identity
+    described: RegisteredNode
+
+    def seed(self, use: str) -> bytes:
+        """The secret seed of a use; raises `UnsafeFile` when others can read it."""
+        assert use in KEY_USES
+        return read_secret(self.folder / "keys" / f"{use}.key")
+
+    def key(self, use: str) -> SigningKey:
+        """The key pair of a use."""
+        return SigningKey(self.seed(use))
+
+    @property
+    def vkey(self) -> str:
+        """The log's verifier key, as auditors want it."""
+        return VerifierKey(self.identity.origin, self.key("log").public).text
+
+    @property
+    def registry_folder(self) -> Path:
+        return self.folder / "registry"
+
+    @property
+    def head_path(self) -> Path:
+        return self.folder / "head"
+
+
+def make_home(
+    folder: Path,
+    identity: Identity,
+    *,
+    url: str,
+    limit: int = DEFAULT_LIMIT_MINUTES,
+    random: Callable[[int], bytes],
+) -> Home:
+    """Make a node's home with fresh keys.
+
+    Args:
+        folder: is made; must hold no node yet.
+        identity: of the node.
+        url: where peers reach it.
+        limit: default of what it and a peer may owe each other, in minutes.
+        random: gives so many random bytes.
+
+    Raises:
+        HomeExists: there is a node in this folder.
+        Malformed: the identity or the URL has another form.
+    """
+    check_identity(identity)
+    if (folder / "node.json").exists():
+        raise HomeExists(f"{folder} holds a node already; choose another folder, or delete this one first.")
+    (folder / "keys").mkdir(parents=True, exist_ok=True)
+    (folder / "keys").chmod(0o700)
+    (folder / "registry").mkdir(exist_ok=True)
+    for use in KEY_USES:
+        write_secret(folder / "keys" / f"{use}.key", random(32))
+    publics = {use: SigningKey(read_secret(folder / "keys" / f"{use}.key")).public for use in ("event", "log")}
+    described = RegisteredNode(
+        node=identity.node,
+        generation=identity.generation,
+        state="open",
+        event_keys=[b64_encode(publics["event"])],
+        log_keys=[b64_encode(publics["log"])],
+        protocols=[1],
+        url=url,
+        limit=limit,
+    )
+    said = {"network": identity.network, **msgspec.to_builtins(described)}
+    (folder / "node.json").write_text(json.dumps(said, indent=2) + "\n", "utf-8")
+    return open_home(folder)
+
+
+def read_description(path: Path) -> tuple[str, RegisteredNode]:
+    """The network and the node that a `node.json` describes; raises `Malformed`."""
+    try:
+        said: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        network = str(said.pop("network"))
+        described = msgspec.convert(said, RegisteredNode)
+    except (OSError, ValueError, KeyError, msgspec.ValidationError) as error:
+        raise Malformed(f"{path} does not describe a node ({error}); make one with `timebank node init`.") from error
+    check_identity(Identity(network, described.node, described.generation))
+    return network, described
+
+
+def open_home(folder: Path) -> Home:
+    """Open a node's home; raises `Malformed` when there is none, `UnsafeFile` when a key can be read by others."""
+    network, described = read_description(folder / "node.json")
+    home = Home(folder, Identity(network, described.node, described.generation), described)
+    for use in KEY_USES:
+        home.seed(use)
+    if b64_encode(home.key("event").public) not in described.event_keys:
+        raise Malformed(f"{folder}/node.json does not belong to the keys beside it; restore the right ones.")
+    return home
