@@ -212,10 +212,16 @@ class Stream(Model):
     debt: int = Field(examples=[210])
     owe_limit: LimitMinutes
     owed_limit: LimitMinutes
+    open_transfers: Count
+    """Transfers sent to the peer that it has not decided."""
 
 
 class Streams(Model):
+    """As of one journal length: whoever follows the journal from `position` on misses nothing."""
+
     identity: IdentityHeld
+    position: Position
+    """Length of the journal that this was read at."""
     registry: RegistryHeld
     streams: list[Stream]
 

@@ -1,7 +1,7 @@
 """Federation, wired: the only place where its parts meet.
 
-Reading order of the room: `sender.py` and `receiver.py` (what happens), `outgoing.py` (what is due), `worker.py` (when),
-`broker.py` and `broker_kafka.py` (the fast path), `api.py` (the door to peers).
+Reading order of the room: `sender.py` and `receiver.py` (what happens), `outgoing.py` (what is due), `worker.py`
+(when), `broker.py` and `broker_kafka.py` (the fast path), `api.py` (the door to peers).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Federation:
 
     def hand_over_registries(self) -> int:
         """Give the ledger the registry versions that it has not accepted yet; returns how many. Raises `LedgerAway`."""
-        accepted = self.ledger.streams()["registry"]["version"]
+        accepted: int = self.ledger.streams()["registry"]["version"]
         for version in range(accepted + 1, self.registries.version + 1):
             envelope = self.registries.envelope(version)
             assert envelope is not None

@@ -119,7 +119,9 @@ class Receiver:
         taken = self._ledger.take_segment(raw)
         self.high[peer.node] = taken.high
         if taken.outcome in ("fresh", "duplicate", "gap"):
-            self._sender.contact(peer.node, statement.heard.n, applied=taken.outcome == "fresh")
+            self._sender.contact(
+                peer.node, statement.heard.n, known=taken.outcome == "duplicate" and statement.count > 0
+            )
         if taken.outcome == "gap":
             self._pull(peer, taken.high)
         elif taken.outcome == "stops":
@@ -180,7 +182,7 @@ class Receiver:
             self.counts["pulled"] += 1
             self.high[peer.node] = taken.high
             if taken.outcome in ("fresh", "duplicate", "gap"):
-                self._sender.contact(peer.node, segment.statement.heard.n, applied=taken.outcome == "fresh")
+                self._sender.contact(peer.node, segment.statement.heard.n, known=False)
             if taken.outcome == "frozen":
                 self._put_away(raw, taken.code or "frozen", taken.detail or "")
             if taken.outcome != "fresh":

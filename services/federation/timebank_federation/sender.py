@@ -107,7 +107,8 @@ class Sender:
         heard = max(stream["heard"], known.outgoing.heard if known is not None else 0)
         head = StreamHead(stream["outgoing"]["n"], bytes.fromhex(stream["outgoing"]["chain"]))
         incoming = StreamHead(stream["incoming"]["n"], bytes.fromhex(stream["incoming"]["chain"]))
-        outgoing = Outgoing(stream["peer"], head=head.n, sent=heard, heard=heard)
+        outgoing = Outgoing(head=head.n, heard=heard, now=self._clock.monotonic())
+        outgoing.grew(head=head.n, open_transfers=stream["open_transfers"])
         self.peers[stream["peer"]] = PeerStreams(stream["generation"], outgoing, head, incoming)
 
     def step(self, *, wait_seconds: float) -> int:
@@ -137,13 +138,17 @@ class Sender:
             peer = self.peers[entry.by.id]
             chain = chain_next(peer.incoming.chain, bytes(entry.in_))
             peer.incoming = StreamHead(peer.incoming.n + 1, chain)
+            peer.outgoing.owes_heard()
+            if isinstance(entry, e.TransferSettled | e.TransferReturned):
+                peer.outgoing.grew(head=peer.head.n, open_transfers=peer.outgoing.open - 1)
         if entry.out is not UNSET:
             raw = bytes(entry.out)
             peer = self.peers[m.decode_message(raw).subject]
             position = peer.head.n + 1
             peer.kept.append(_Kept(position, peer.head.chain, raw))
             peer.head = StreamHead(position, chain_next(peer.head.chain, raw))
-            peer.outgoing.grew(position)
+            now_open = peer.outgoing.open + isinstance(entry, e.TransferSent)
+            peer.outgoing.grew(head=position, open_transfers=now_open)
 
     def send_due(self) -> int:
         """Send every segment that is due now; returns how many."""
@@ -165,7 +170,7 @@ class Sender:
     def _send(self, name: str, peer: PeerStreams, due: Due) -> bool:
         assert self.identity is not None
         assert self._outbox is not None
-        segment, last = self._cut(name, peer, due)
+        segment, until = self._cut(name, peer, due)
         now = self._clock.monotonic()
         try:
             self._outbox.send(inbox_topic(self.identity.network, name), key=self.identity.node, value=segment)
@@ -175,20 +180,20 @@ class Sender:
             self._away_until = self._clock.monotonic() + BROKER_PAUSE_SECONDS
             return False
         with self._lock:
-            peer.outgoing.was_sent(due, last, now=now)
+            peer.outgoing.sent_segment(after=due.after, until=until, now=now)
             if self._away_until is not None:
                 self._away_until = None
                 _log.info("broker back", extra={"peer": name})
                 for other in self.peers.values():
-                    other.outgoing.broker_back(now)
+                    other.outgoing.broker_returned()
         return True
 
     def _cut(self, name: str, peer: PeerStreams, due: Due) -> tuple[bytes, int]:
         """The next segment for what is due, and the position of its last message."""
-        if due.last < due.first:
+        if due.until == due.after:
             with self._lock:
-                return self._sign(name, peer, peer.head, []), due.last
-        after, messages = self._messages(name, peer, due.first - 1, due.last - due.first + 1)
+                return self._sign(name, peer, peer.head, []), due.until
+        after, messages = self._messages(name, peer, due.after, due.until - due.after)
         messages = messages[: cut(messages)]
         return self._sign(name, peer, after, messages), after.n + len(messages)
 
@@ -226,12 +231,14 @@ class Sender:
             self._checkpoint = (now, parse_checkpoint(text))
         return self._checkpoint[1]
 
-    def contact(self, name: str, heard: int, *, applied: bool) -> None:
-        """A validly signed segment of the peer says what it heard; `applied`: it brought something new."""
+    def contact(self, name: str, heard: int, *, known: bool) -> None:
+        """A validly signed segment of the peer says what it heard; `known`: it brought nothing new with it."""
         with self._lock:
             peer = self.peers.get(name)
             if peer is not None:
-                peer.outgoing.contact(heard, applied=applied, now=self._clock.monotonic())
+                peer.outgoing.heard_from(heard=min(heard, peer.head.n), now=self._clock.monotonic())
+                if known:
+                    peer.outgoing.owes_heard()
 
     def segment_after(self, name: str, after: int, *, limit: int) -> bytes | None:
         """A segment with the messages after a position, for a peer that asks; None for an unknown peer or position."""
