@@ -71,7 +71,7 @@ def read_lock(path: Path = LOCK) -> list[Jar]:
                 f"{path.name}, line {number}, is not `group:artifact:version sha256`: "
                 "write the lock anew with `python -m deploy.servers.jars --relock`."
             )
-        jars.append(Jar(*parts, digest))
+        jars.append(Jar(parts[0], parts[1], parts[2], digest))
     return jars
 
 
@@ -87,18 +87,13 @@ def fetch(jars: Sequence[Jar] | None = None, directory: Path | None = None) -> P
     Args:
         jars: what to fetch; by default all of `jars.lock`.
         directory: by default `cache_directory()`; it may be shared by several processes at once.
-    Returns: the directory, ready for a class path of `directory/*`.
+    Returns: the directory.
     Raises: ServerMissing when the network gives a jar to nobody here; ServerTrouble on a wrong hash.
     """
     wanted = read_lock() if jars is None else list(jars)
     directory = cache_directory() if directory is None else directory
     directory.mkdir(parents=True, exist_ok=True)
     missing = [jar for jar in wanted if _sha256(directory / jar.file_name) != jar.sha256]
-    # A jar of another lock would stand on the class path as well.
-    names = {jar.file_name for jar in wanted}
-    for stray in directory.glob("*.jar"):
-        if stray.name not in names:
-            stray.unlink(missing_ok=True)
     if not missing:
         return directory
     with tempfile.TemporaryDirectory(dir=directory, prefix="staging-") as staging:
@@ -108,6 +103,15 @@ def fetch(jars: Sequence[Jar] | None = None, directory: Path | None = None) -> P
                 _check(jar, path)
                 path.replace(directory / jar.file_name)
     return directory
+
+
+def class_path() -> str:
+    """Kafka's class path, fetched when it must be: exactly the jars of the lock, whatever else the cache holds.
+
+    Raises: as `fetch`.
+    """
+    directory = fetch()
+    return os.pathsep.join(str(directory / jar.file_name) for jar in read_lock())
 
 
 def relock(path: Path = LOCK) -> int:
@@ -121,7 +125,7 @@ def relock(path: Path = LOCK) -> int:
         coordinates = {(d.groupId, d.artifactId, d.version) for d in (*roots, *below) if d.type == "jar"}
         group, artifact, version = LOG_BINDING.split(":")
         coordinates.add((group, artifact, version))
-        unhashed = [Jar(*coordinate, sha256="") for coordinate in sorted(coordinates)]
+        unhashed = [Jar(*coordinate, "") for coordinate in sorted(coordinates)]
         with ThreadPoolExecutor(_THREADS) as pool:
             paths = list(pool.map(lambda jar: _download(context, jar), unhashed))
         lines = [

