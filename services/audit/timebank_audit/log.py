@@ -12,16 +12,15 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NamedTuple
 
+from timebank_audit.files import TownFiles
+from timebank_audit.findings import Findings
+from timebank_audit.trust import Trust
 from timebank_contracts.canonical import ENTRY_BYTES_MAX
 from timebank_contracts.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from timebank_contracts.errors import Malformed
 from timebank_contracts.merkle import Tree, root_of
 from timebank_contracts.note import NOTE_BYTES_MAX, open_note
 from timebank_contracts.tiles import TILE_WIDTH, TileName, decode_bundle, tile_path
-
-from timebank_audit.files import TownFiles
-from timebank_audit.findings import Findings
-from timebank_audit.trust import Trust
 
 BUNDLE_BYTES_MAX: Final = TILE_WIDTH * (ENTRY_BYTES_MAX + 2)
 ENTRIES_MAX: Final = 2**32 - 1

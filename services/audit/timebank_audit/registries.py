@@ -10,6 +10,10 @@ from base64 import b64encode
 from typing import Final
 
 import msgspec
+
+from timebank_audit.codes import Verdict
+from timebank_audit.files import TownFiles
+from timebank_audit.findings import Findings
 from timebank_contracts import canonical, dsse
 from timebank_contracts import entries as e
 from timebank_contracts.errors import Malformed
@@ -17,10 +21,6 @@ from timebank_contracts.keys import b64_decode
 from timebank_contracts.log_files import registry_path
 from timebank_contracts.registry import PAYLOAD_TYPE, REGISTRY_BYTES_MAX, Registry, check_keys, open_registry
 from timebank_contracts.state import PeerState
-
-from timebank_audit.codes import Verdict
-from timebank_audit.files import TownFiles
-from timebank_audit.findings import Findings
 
 _decoder: Final = msgspec.json.Decoder(Registry)
 

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from timebank_audit.files import TownFiles, show_path
 from timebank_contracts.errors import Malformed
 from timebank_contracts.note import VerifierKey, parse_vkey
-
-from timebank_audit.files import TownFiles, show_path
 
 VKEY_BYTES_MAX: Final = 1_024
 POLICY_BYTES_MAX: Final = 262_144

@@ -1,0 +1,200 @@
+"""Replays one town's journal with the one `apply`, and keeps what the comparison with its peers needs.
+
+A refusal ends the replay of that town: after it no state is known. The other towns are replayed all the same.
+Memory: accounts, aliases and open transfers, 8 bytes for each key, 4 for each message sent or received.
+Source: design page 5; page 1, sentence 4.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+
+from msgspec import UNSET
+
+from timebank_audit.findings import Findings
+from timebank_audit.keys_seen import KeysSeen, duplicates
+from timebank_audit.listed import PURPOSES, UNCONFIRMED, Listing
+from timebank_audit.log import EntryFile
+from timebank_audit.refusals import code_of
+from timebank_audit.registries import Registries
+from timebank_contracts import entries as e
+from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.entry_reader import EntryReader
+from timebank_contracts.errors import Breach, Malformed, Refusal
+from timebank_contracts.invariants import broken_invariants
+
+_EVERY_ENTRY = ("A03", "A05", "A06", "A38", "A39")
+_MOVES = ("A30", "A31", "A32")
+_SEGMENTS = ("A20", "A26")
+_MESSAGES = ("A29", "A44", "A53")
+_DECISIONS: frozenset[type[e.Entry]] = frozenset({e.TransferSettled, e.TransferReturned})
+_FROM_PEER: frozenset[type[e.Entry]] = _DECISIONS | {e.TransferReceived, e.TransferRejected}
+_MOVING: frozenset[type[e.Entry]] = _DECISIONS | {e.TransferSent, e.TransferReversed, e.TransferReceived}
+"""Entry types that move minutes, local transfers (which are counted by subtraction) not among them."""
+
+
+class StreamPositions:
+    """Journal positions of the messages of both streams with one peer, in order: message k is at index k − 1."""
+
+    __slots__ = ("in_", "out")
+
+    def __init__(self) -> None:
+        self.out = array("I")
+        self.in_ = array("I")
+
+
+class Replay:
+    """The replay of one journal."""
+
+    def __init__(self, entries: EntryFile, registries: Registries, town: str) -> None:
+        self.book = Book()
+        self.stopped = ""
+        """Why the replay ended before the log did."""
+        self.streams: dict[str, StreamPositions] = defaultdict(StreamPositions)
+        self.listing = Listing()
+        self.findings = Findings()
+        self._entries = entries
+        self._registries = registries
+        self._town = town
+        self._reader = EntryReader()
+        self._keys = KeysSeen()
+        self._seen: Counter[type[e.Entry]] = Counter()
+        """Entries by type, without local transfers."""
+        self._refused_minutes = 0
+
+    def take(self, raws: list[bytes]) -> None:
+        """Replay the next entries."""
+        if self.stopped:
+            return
+        book, add_key = self.book, self._keys.add
+        start = book.n
+        posted = e.TransferPosted
+        entry: e.Entry
+        try:
+            for entry in self._reader.read(raws):
+                try:
+                    if type(entry) is posted:
+                        apply(book, entry)
+                        data = entry.data
+                        if data.confirmed_by in UNCONFIRMED or data.purpose in PURPOSES:
+                            self.listing.posted(entry)
+                    else:
+                        self._take_other(entry)
+                except (Refusal, Breach, Malformed) as error:
+                    self._refuse(entry, error)
+                    break
+                if entry.key is not UNSET:
+                    add_key(entry.key)
+        except e.UnknownEntryType as error:
+            self._stop("A06", "a type of these rules", str(error))
+        except Malformed as error:
+            self._stop("A03", "an entry in its canonical form", _where(raws[book.n - start], error))
+
+    def _take_other(self, entry: e.Entry) -> None:
+        kind = type(entry)
+        if kind is e.SegmentAcceptedEntry:
+            self._check_segment_key(entry)
+        at = cited_position(entry)
+        cited = e.decode_entry(self._entries[at]) if at is not None and at < self.book.n else None
+        apply(self.book, entry, cited=cited)
+        self._seen[kind] += 1
+        if isinstance(entry, e.RegistryAcceptedEntry):
+            self._registries.accepted(entry)
+        elif isinstance(entry, e.PeerChanged):
+            self._registries.peer_changed(entry)
+        elif isinstance(entry, e.TransferSent):
+            self.streams[entry.data.peer].out.append(entry.n)
+        elif kind in _FROM_PEER:
+            peer = entry.by.id
+            assert peer is not UNSET, "apply compares it with the segment's sender"
+            stream = self.streams[peer]
+            stream.in_.append(entry.n)
+            if kind not in _DECISIONS:
+                stream.out.append(entry.n)
+        else:
+            self.listing.other(entry)
+
+    def _check_segment_key(self, entry: e.Entry) -> None:
+        peer = self.book.peers.get(entry.by.id) if entry.by.id is not UNSET else None
+        if peer is not None and isinstance(entry, e.SegmentAcceptedEntry):
+            self._registries.check_peer(entry, peer)
+
+    def _refuse(self, entry: e.Entry, error: Refusal | Breach | Malformed) -> None:
+        if entry.postings is not UNSET:
+            self._refused_minutes = sum(minutes for _, minutes in entry.postings)
+        code = code_of(self.book, entry, error, self._entries)
+        accounts = [] if entry.postings is UNSET else [account for account, _ in entry.postings[:4]]
+        of = ", ".join([e.entry_type(entry), *accounts, *([f"stream from {_peer(entry)}"] if _peer(entry) else [])])
+        self._stop(code, f"what the rules allow ({of})", str(error))
+
+    def _stop(self, code: str, expected: str, found: str) -> None:
+        place = f"entry {self.book.n}"
+        self.findings.add(code, town=self._town, place=place, expected=expected, found=found)
+        self.stopped = f"{place} ({code})"
+
+    def finish(self, *, size: int) -> None:
+        """The checks that need the whole journal: A33, A35, A53 at the end; and what all of them examined."""
+        add, examine = self.findings.add, self.findings.examine
+        seen = self._seen
+        for code in _EVERY_ENTRY:
+            examine(code, self.book.n)
+        moves = self.book.n - seen.total() + sum(seen[kind] for kind in _MOVING)
+        counts = {
+            **dict.fromkeys(_MOVES, moves),
+            **dict.fromkeys(_SEGMENTS, seen[e.SegmentAcceptedEntry]),
+            **dict.fromkeys(_MESSAGES, sum(seen[kind] for kind in _FROM_PEER)),
+            "A21": seen[e.SegmentAcceptedEntry],
+            "A34": seen[e.TransferReversed],
+            "A42": sum(seen[kind] for kind in _DECISIONS),
+        }
+        for code, count in counts.items():
+            examine(code, count)
+        self._check_keys(size)
+        self._check_sum()
+        if self.book.pending is not None and not self.stopped:
+            expected = f"messages until {self.book.pending.until} from {self.book.pending.peer}"
+            found = f"the log ends at {self.book.peers[self.book.pending.peer].incoming.n}"
+            add("A53", town=self._town, place=f"entry {size - 1}", expected=expected, found=found)
+
+    def _check_keys(self, size: int) -> None:
+        self.findings.examine("A33", len(self._keys))
+        suspects = self._keys.repeated()
+        if not suspects:
+            return
+        end = min(self.book.n, size)
+        decoded = (entry for raws in self._entries.bundles(end) for entry in self._reader.read(raws))
+        for first, again in duplicates(decoded, suspects):
+            expected = f"a key not used before (entry {first} has it)"
+            self.findings.add("A33", town=self._town, place=f"entry {again}", expected=expected, found="the same key")
+
+    def _check_sum(self) -> None:
+        """A35, over the postings as the log says them: those of a refused entry count too, when nothing else tells."""
+        if self.stopped and self.findings.found:
+            return
+        self.findings.examine("A35")
+        broken = broken_invariants(self.book)
+        if self._refused_minutes:
+            broken.append(f"The balances of the town sum to {self._refused_minutes} minutes, not to 0.")
+        for sentence in broken:
+            place = f"after entry {self.book.n - 1}"
+            self.findings.add("A35", town=self._town, place=place, expected="sound sums", found=sentence)
+
+
+def _peer(entry: e.Entry) -> str:
+    return entry.by.id if entry.in_ is not UNSET and entry.by.id is not UNSET else ""
+
+
+def _where(raw: bytes, error: Malformed) -> str:
+    """The error, which names the byte where it can; the entry's length beside it."""
+    return f"{error} ({len(raw)} bytes)"
+
+
+def book_at(entries: EntryFile, end: int) -> Book:
+    """The book after the entries before position `end`, all of which were replayed without a refusal before."""
+    book, reader = Book(), EntryReader()
+    for raws in entries.bundles(end):
+        for entry in reader.read(raws):
+            at = cited_position(entry)
+            apply(book, entry, cited=None if at is None else e.decode_entry(entries[at]))
+    return book
