@@ -1,17 +1,29 @@
 """Checkpoints: what a log says of itself. Origin, size, root, signed as a note by the node's log key.
 
-Source: c2sp.org/tlog-checkpoint; design page 12; PROTOCOL.md G6.
+A witness adds a cosignature: at this time, this was the log's latest state that it saw grow from what it saw before.
+Source: c2sp.org/tlog-checkpoint, c2sp.org/tlog-cosignature; design page 12; PROTOCOL.md G6.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import SigningKey, b64_decode, b64_encode
+from timebank_contracts.merkle import HASH_BYTES
 from timebank_contracts.names import parse_origin
-from timebank_contracts.note import VerifierKey, open_note, sign_note
+from timebank_contracts.note import (
+    COSIGNATURE,
+    ED25519,
+    TIME_MAX,
+    VerifierKey,
+    cosigned_bytes,
+    open_note,
+    sign_note,
+    signature_line,
+)
 
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
@@ -43,8 +55,8 @@ def parse_checkpoint(text: str) -> Checkpoint:
         raise Malformed("A checkpoint has three lines: origin, size, root.")
     parse_origin(lines[0])
     root = b64_decode(lines[2])
-    if len(root) != 32:
-        raise Malformed("A root has 32 bytes.")
+    if len(root) != HASH_BYTES:
+        raise Malformed(f"A root has {HASH_BYTES} bytes.")
     return Checkpoint(lines[0], parse_decimal(lines[1]), root)
 
 
@@ -57,8 +69,10 @@ def open_checkpoint(raw: bytes, key: VerifierKey) -> Checkpoint:
     """The checkpoint in a note, signed by `key`, whose name is the checkpoint's origin.
 
     Raises:
-        Malformed: another form, another name than the origin, no or a bad signature of this key.
+        Malformed: another form, another name than the origin, no or a bad signature of this key, a key of another type.
     """
+    if key.kind != ED25519:
+        raise Malformed(f"The log key of {key.name} must be of type 1; a witness's key signs no checkpoint.")
     note = open_note(raw, [key])
     checkpoint = parse_checkpoint(note.text)
     if checkpoint.origin != key.name:
@@ -66,3 +80,40 @@ def open_checkpoint(raw: bytes, key: VerifierKey) -> Checkpoint:
     if key not in note.signed_by:
         raise Malformed(f"The checkpoint is not signed by {key.name}'s log key.")
     return checkpoint
+
+
+def cosign(checkpoint: Checkpoint, *, name: str, key: SigningKey, at_seconds: int) -> bytes:
+    """A witness's line for a checkpoint, to be appended to its note.
+
+    Args:
+        checkpoint: what the witness has found consistent with all that it saw of this log.
+        name: the witness's name.
+        key: the witness's own key; it must sign nothing else.
+        at_seconds: now, in seconds since 1970.
+    """
+    assert 0 <= at_seconds <= TIME_MAX, "a time that the format can hold"
+    signature = key.sign(cosigned_bytes(checkpoint_text(checkpoint), at_seconds))
+    return signature_line(VerifierKey(name, key.public, COSIGNATURE), at_seconds.to_bytes(8, "big") + signature)
+
+
+def open_cosignatures(raw: bytes, key: VerifierKey, witnesses: Iterable[VerifierKey]) -> dict[VerifierKey, int]:
+    """Each witness that cosigned the checkpoint in a note, with its latest time in seconds since 1970.
+
+    Args:
+        raw: the note, signed by the log and followed by cosignatures.
+        key: the log's key.
+        witnesses: keys of type cosignature/v1, each raw key once and none of them the log's.
+
+    Raises:
+        Malformed: as `open_checkpoint`; a known witness's line that does not verify; one raw key in two roles.
+    """
+    known = list(witnesses)
+    if len({key.public, *(witness.public for witness in known)}) != len(known) + 1:
+        raise Malformed("One key cannot be two witnesses, nor a witness and the log; register another key.")
+    if any(witness.kind != COSIGNATURE for witness in known):
+        raise Malformed("A witness's key is of type 4 (cosignature/v1).")
+    open_checkpoint(raw, key)
+    latest: dict[VerifierKey, int] = {}
+    for witness, line in open_note(raw, known).verified:
+        latest[witness] = max(latest.get(witness, 0), int.from_bytes(line.signature[:8], "big"))
+    return latest

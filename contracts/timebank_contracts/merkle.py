@@ -7,12 +7,13 @@ Source: RFC 6962 section 2.1, RFC 9162 section 2.1; design page 12; PROTOCOL.md 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
 from timebank_contracts.errors import Malformed
 
+HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
 
 
@@ -68,30 +69,68 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     return tree.root()
 
 
-def _split(size: int) -> int:
-    return 1 << ((size - 1).bit_length() - 1)
+NodeReader = Callable[[int, int], bytes]
+"""`read(level, index)`: hash of the full subtree of 2**level leaves that begins at leaf index * 2**level."""
+
+
+def leaf_reader(leaves: Sequence[bytes]) -> NodeReader:
+    """A reader that computes every hash from the leaf hashes: for tests and short logs."""
+    return lambda level, index: root_of(leaves[index << level : (index + 1) << level])
 
 
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """The audit path of leaf `index` in the tree of these leaf hashes, from the leaf up."""
-    if not 0 <= index < len(leaves):
-        raise Malformed(f"There is no leaf {index} among {len(leaves)}.")
-    if len(leaves) == 1:
-        return []
-    at = _split(len(leaves))
-    if index < at:
-        return [*inclusion_proof(leaves[:at], index), root_of(leaves[at:])]
-    return [*inclusion_proof(leaves[at:], index - at), root_of(leaves[:at])]
+    return inclusion_proof_from(leaf_reader(leaves), index=index, size=len(leaves))
+
+
+def inclusion_proof_from(read: NodeReader, *, index: int, size: int) -> list[bytes]:
+    """The audit path of leaf `index` in the tree of `size`, from the leaf up. RFC 6962 2.1.1.
+
+    Raises:
+        Malformed: there is no such leaf.
+    """
+    if not 0 <= index < size:
+        raise Malformed(f"There is no leaf {index} among {size}.")
+    ranges = []
+    start, stop = 0, size
+    while stop - start > 1:
+        at = start + _split(stop - start)
+        if index < at:
+            ranges.append((at, stop))
+            stop = at
+        else:
+            ranges.append((start, at))
+            start = at
+    return [_range_root(read, first, end) for first, end in reversed(ranges)]
+
+
+def _split(size: int) -> int:
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def _range_root(read: NodeReader, start: int, stop: int) -> bytes:
+    """The root over the leaves from `start` to before `stop`, a range whose start is a multiple of its largest part."""
+    parts = []
+    while start < stop:
+        level = (stop - start).bit_length() - 1
+        parts.append(read(level, start >> level))
+        start += 1 << level
+    found = parts.pop()
+    while parts:
+        found = node_hash(parts.pop(), found)
+    return found
 
 
 def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
-    """The root that an audit path leads to; raises `Malformed` when its length does not fit. RFC 9162 2.1.3.2."""
+    """The root that an audit path leads to; raises `Malformed` when it does not fit. RFC 9162 2.1.3.2."""
     if not 0 <= index < size:
         raise Malformed(f"There is no leaf {index} in a tree of {size}.")
     at, last, found = index, size - 1, leaf
     for step in proof:
         if last == 0:
             raise Malformed("The inclusion proof is too long.")
+        if len(step) != HASH_BYTES:
+            raise Malformed(f"A hash of a proof has {HASH_BYTES} bytes.")
         if at & 1 or at == last:
             found = node_hash(step, found)
             while not at & 1 and at:
@@ -107,31 +146,50 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
 
 
 def consistency_proof(leaves: Sequence[bytes], old: int) -> list[bytes]:
-    """The proof that the tree of the first `old` leaves is the beginning of this one; 0 < old <= size."""
-    if not 0 < old <= len(leaves):
-        raise Malformed(f"A consistency proof needs an old size from 1 to {len(leaves)}.")
-    return _subproof(leaves, old, whole=True)
+    """The proof that the tree of the first `old` leaves is the beginning of this one; 0 <= old <= size."""
+    return consistency_proof_from(leaf_reader(leaves), old=old, size=len(leaves))
 
 
-def _subproof(leaves: Sequence[bytes], old: int, *, whole: bool) -> list[bytes]:
-    if old == len(leaves):
-        return [] if whole else [root_of(leaves)]
-    at = _split(len(leaves))
-    if old <= at:
-        return [*_subproof(leaves[:at], old, whole=whole), root_of(leaves[at:])]
-    return [*_subproof(leaves[at:], old - at, whole=False), root_of(leaves[:at])]
+def consistency_proof_from(read: NodeReader, *, old: int, size: int) -> list[bytes]:
+    """The proof that the tree of size `old` is the beginning of the tree of `size`. RFC 6962 2.1.2.
+
+    Raises:
+        Malformed: `old` is not within 0 to `size`.
+    """
+    if not 0 <= old <= size:
+        raise Malformed(f"A consistency proof needs an old size from 0 to {size}.")
+    if old == 0:
+        return []
+    ranges = []
+    start, stop = 0, size
+    while old != stop:
+        at = start + _split(stop - start)
+        if old <= at:
+            ranges.append((at, stop))
+            stop = at
+        else:
+            ranges.append((start, at))
+            start = at
+    if start:  # else the part left is the old tree itself, whose root the verifier has
+        ranges.append((start, stop))
+    return [_range_root(read, first, end) for first, end in reversed(ranges)]
 
 
 def is_consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
-    """Whether the proof shows that the tree (old, old_root) is the beginning of (size, root). RFC 9162 2.1.4.2."""
-    if not 0 < old <= size:
+    """Whether the proof shows that the tree (old, old_root) is the beginning of (size, root). RFC 9162 2.1.4.2.
+
+    The empty tree is the beginning of every tree, by an empty proof.
+    """
+    if not 0 <= old <= size:
         return False
+    if old == 0:
+        return not proof and old_root == EMPTY_ROOT and (size > 0 or root == EMPTY_ROOT)
     if old == size:
         return not proof and old_root == root
     path = list(proof)
     if old & (old - 1) == 0:
         path.insert(0, old_root)
-    if not path:
+    if not path or any(len(step) != HASH_BYTES for step in path):
         return False
     at, last = old - 1, size - 1
     while at & 1:

@@ -6,12 +6,12 @@ Source: c2sp.org/tlog-tiles; design page 12; PROTOCOL.md G7 to G9.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from timebank_contracts.canonical import ENTRY_BYTES_MAX
 from timebank_contracts.errors import Malformed
-from timebank_contracts.merkle import Tree, leaf_hash, root_of
+from timebank_contracts.merkle import HASH_BYTES, NodeReader, Tree, leaf_hash, root_of
 
 TILE_WIDTH: Final = 256
 _PATH = re.compile(r"tile/(entries|0|[1-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
@@ -81,12 +81,35 @@ def decode_bundle(raw: bytes, *, count_max: int = TILE_WIDTH) -> list[bytes]:
     while at < end:
         start = at + 2
         at = start + int.from_bytes(raw[at:start], "big")
-        if start > end or at > end:
+        if at > end:
             raise Malformed(f"Entry {len(entries)} of the bundle is cut short.")
         entries.append(raw[start:at])
         if len(entries) > count_max:
             raise Malformed(f"A bundle has at most {count_max} entries.")
     return entries
+
+
+def split_tile(raw: bytes, name: TileName) -> list[bytes]:
+    """The hashes of a tile; raises `Malformed` unless there are as many as its name says."""
+    if len(raw) != name.width * HASH_BYTES:
+        raise Malformed(f"{tile_path(name)} has {name.width * HASH_BYTES} bytes, not {len(raw)}.")
+    return [raw[at : at + HASH_BYTES] for at in range(0, len(raw), HASH_BYTES)]
+
+
+def tile_reader(read_tile: Callable[[TileName], bytes], *, size: int) -> NodeReader:
+    """A reader of subtree hashes, for proofs, over the stored tiles of a log of `size` entries."""
+
+    def read(level: int, index: int) -> bytes:
+        tile_level, height = divmod(level, 8)
+        first = index << height
+        number, start = divmod(first, TILE_WIDTH)
+        width = min(TILE_WIDTH, (size >> (8 * tile_level)) - number * TILE_WIDTH)
+        name = TileName(tile_level, number, width)
+        hashes = split_tile(read_tile(name), name)[start : start + (1 << height)]
+        assert len(hashes) == 1 << height, "a full subtree within the size"
+        return root_of(hashes)
+
+    return read
 
 
 def log_files(entries: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
