@@ -10,76 +10,32 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from deploy.servers.errors import ServerMissing, ServerTrouble
+from deploy.servers.errors import ServerMissing
 from deploy.servers.find import (
     KAFKA_VARIABLE,
     POSTGRES_VARIABLE,
-    Broker,
     Database,
     OwnBroker,
     OwnDatabase,
     RunningBroker,
     RunningDatabase,
-    find_broker,
-    find_database,
     start_broker,
     start_database,
 )
+from deploy.servers.run import Servers
 
 BROKER_FIXTURES = frozenset({"kafka_bootstrap"})
 DATABASE_FIXTURES = frozenset({"postgres_server", "postgres_dsn"})
 OWN_FIXTURES = frozenset({"kafka_broker", "private_postgres"})
 
 
-@dataclass
-class Servers:
-    """The servers of this test run: each started at most once, by whoever needs it first."""
-
-    broker: Broker | None = None
-    database: Database | None = None
-    lines: dict[str, str] = field(default_factory=dict)
-    trouble: dict[str, str] = field(default_factory=dict)
-
-    def start_broker(self) -> None:
-        if self.broker is None and "broker" not in self.trouble:
-            self._note("broker", self._find_broker)
-
-    def start_database(self) -> None:
-        if self.database is None and "database" not in self.trouble:
-            self._note("database", self._find_database)
-
-    def report(self) -> list[str]:
-        return [f"{role}: {self.lines.get(role, 'not started: no test needs one')}" for role in ("broker", "database")]
-
-    def stop(self) -> None:
-        for server in (self.broker, self.database):
-            if server is not None:
-                server.stop()
-        self.broker = self.database = None
-
-    def _find_broker(self) -> str:
-        self.broker, line = find_broker()
-        return line
-
-    def _find_database(self) -> str:
-        self.database, line = find_database()
-        return line
-
-    def _note(self, role: str, find: Callable[[], str]) -> None:
-        try:
-            self.lines[role] = find()
-        except (ServerMissing, ServerTrouble) as error:
-            self.trouble[role] = str(error)
-            self.lines[role] = f"MISSING. {error}"
-
-
 SERVERS = pytest.StashKey[Servers]()
+REPORTED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -117,11 +73,13 @@ def pytest_configure_node(node: Any) -> None:
     """Before a worker of pytest-xdist starts: the controller collects nothing, so it reads the mark expression."""
     config: pytest.Config = node.config
     servers = config.stash[SERVERS]
-    if "not servers" not in (config.option.markexpr or "") and not servers.lines:
-        servers.start_broker()
-        servers.start_database()
+    if not config.stash.get(REPORTED, False):
+        if "not servers" not in (config.option.markexpr or ""):
+            servers.start_broker()
+            servers.start_database()
         for line in servers.report():
             config.get_terminal_writer().line(line)
+        config.stash[REPORTED] = True
     shared: dict[str, Any] = {"trouble": servers.trouble}
     if servers.broker is not None:
         shared["bootstrap"] = servers.broker.bootstrap

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,14 +45,14 @@ _KAFKA_ENVIRONMENT = {
 }
 
 
-def kafka_image() -> str | None:
+def kafka_image(environment: Mapping[str, str] = os.environ) -> str | None:
     """The Kafka image that a daemon here has, or None."""
-    return _first_present(os.environ.get("TIMEBANK_TEST_KAFKA_IMAGE"), KAFKA_IMAGES)
+    return _first_present(environment.get("TIMEBANK_TEST_KAFKA_IMAGE"), KAFKA_IMAGES)
 
 
-def postgres_image() -> str | None:
+def postgres_image(environment: Mapping[str, str] = os.environ) -> str | None:
     """The PostgreSQL image that a daemon here has, or None."""
-    return _first_present(os.environ.get("TIMEBANK_TEST_POSTGRES_IMAGE"), POSTGRES_IMAGES)
+    return _first_present(environment.get("TIMEBANK_TEST_POSTGRES_IMAGE"), POSTGRES_IMAGES)
 
 
 class KafkaContainer:

@@ -9,6 +9,7 @@ A container only where a Docker daemon of this machine already has the image (`c
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -108,33 +109,37 @@ class RunningDatabase(DatabaseServer):
         """Leave it running."""
 
 
-def find_broker() -> tuple[Broker, str]:
+def find_broker(environment: Mapping[str, str] = os.environ) -> tuple[Broker, str]:
     """A running broker, and the line that says which.
 
+    Args:
+        environment: where the variables are looked up.
     Raises: ServerMissing when nothing here can run one; ServerTrouble when it does not start.
     """
-    named = os.environ.get(KAFKA_VARIABLE)
-    broker: Broker = RunningBroker(named) if named else start_broker()
+    named = environment.get(KAFKA_VARIABLE)
+    broker: Broker = RunningBroker(named) if named else start_broker(environment)
     return broker, broker.describe()
 
 
-def start_broker() -> OwnBroker:
-    """A broker of our own, whatever the environment names. Raises: as `find_broker`."""
-    image = kafka_image()
+def start_broker(environment: Mapping[str, str] = os.environ) -> OwnBroker:
+    """A broker of our own, whatever broker or database the environment names. Raises: as `find_broker`."""
+    image = kafka_image(environment)
     return KafkaContainer(image).start() if image else KafkaBroker().start()
 
 
-def find_database() -> tuple[Database, str]:
+def find_database(environment: Mapping[str, str] = os.environ) -> tuple[Database, str]:
     """A running PostgreSQL, and the line that says which.
 
+    Args:
+        environment: where the variables are looked up.
     Raises: ServerMissing when nothing here can run one; ServerTrouble when it does not start.
     """
-    named = os.environ.get(POSTGRES_VARIABLE)
-    database: Database = RunningDatabase(named) if named else start_database()
+    named = environment.get(POSTGRES_VARIABLE)
+    database: Database = RunningDatabase(named) if named else start_database(environment)
     return database, database.describe()
 
 
-def start_database() -> OwnDatabase:
-    """A PostgreSQL of our own, whatever the environment names. Raises: as `find_database`."""
-    image = postgres_image()
+def start_database(environment: Mapping[str, str] = os.environ) -> OwnDatabase:
+    """A PostgreSQL of our own, whatever broker or database the environment names. Raises: as `find_database`."""
+    image = postgres_image(environment)
     return PostgresContainer(image).start() if image else PostgresServer().start()

@@ -81,12 +81,13 @@ def cache_directory() -> Path:
     return Path(root) / "timebank" / f"kafka-{kafka_version()}"
 
 
-def fetch(jars: Sequence[Jar] | None = None, directory: Path | None = None) -> Path:
+def fetch(jars: Sequence[Jar] | None = None, directory: Path | None = None, *, repository: str | None = None) -> Path:
     """Bring every jar into `directory` unless it is there with the right hash.
 
     Args:
         jars: what to fetch; by default all of `jars.lock`.
         directory: by default `cache_directory()`; it may be shared by several processes at once.
+        repository: the Maven repository's URL; by default `TIMEBANK_MAVEN_REPOSITORY`, else jgo's own.
     Returns: the directory.
     Raises: ServerMissing when the network gives a jar to nobody here; ServerTrouble on a wrong hash.
     """
@@ -97,7 +98,7 @@ def fetch(jars: Sequence[Jar] | None = None, directory: Path | None = None) -> P
     if not missing:
         return directory
     with tempfile.TemporaryDirectory(dir=directory, prefix="staging-") as staging:
-        context = _context(Path(staging))
+        context = _context(Path(staging), repository)
         with ThreadPoolExecutor(_THREADS) as pool:
             for jar, path in zip(missing, pool.map(lambda jar: _download(context, jar), missing), strict=True):
                 _check(jar, path)
@@ -120,7 +121,7 @@ def relock(path: Path = LOCK) -> int:
     Returns: the number of jars.
     """
     with tempfile.TemporaryDirectory(prefix="timebank-relock-") as staging:
-        context = _context(Path(staging))
+        context = _context(Path(staging), None)
         roots, below = context.resolver.resolve([context.create_dependency(KAFKA)])
         coordinates = {(d.groupId, d.artifactId, d.version) for d in (*roots, *below) if d.type == "jar"}
         group, artifact, version = LOG_BINDING.split(":")
@@ -136,16 +137,16 @@ def relock(path: Path = LOCK) -> int:
     return len(lines)
 
 
-def _context(repo_cache: Path) -> MavenContext:
+def _context(repo_cache: Path, repository: str | None) -> MavenContext:
     try:
         from jgo.maven import MavenContext  # noqa: PLC0415  (a development dependency: only who fetches needs it)
     except ImportError as error:
         raise ServerMissing("Kafka's jars are fetched by jgo: install it with `pip install -e '.[dev]'`.") from error
-    mirror = os.environ.get("TIMEBANK_MAVEN_REPOSITORY")
+    repository = repository or os.environ.get("TIMEBANK_MAVEN_REPOSITORY")
     return MavenContext(
         repo_cache=repo_cache,
         timeout=_TIMEOUT_SECONDS,
-        remote_repos={"mirror": mirror} if mirror else None,
+        remote_repos={"named": repository} if repository else None,
     )
 
 

@@ -109,25 +109,11 @@ class KafkaBroker:
 
         Raises: ServerMissing without jars or Java; ServerTrouble when the broker ends or is late.
         """
-        java = [str(find_java()), *self._jvm_options()]
-        self.directory.mkdir(parents=True, exist_ok=True)
-        properties = self._write_settings()
-        if not (self.directory / "data" / "meta.properties").exists():
-            command = [
-                *java,
-                "kafka.tools.StorageTool",
-                "format",
-                "--standalone",
-                "-t",
-                _cluster_id(),
-                "-c",
-                properties,
-            ]
-            run_once(command, directory=self.directory, log=self.log, user=None, seconds=READY_SECONDS)
-        command = [*java, "kafka.Kafka", properties]
-        child = Child("Kafka", command, directory=self.directory, log=self.log, detached=self._detached)
-        self._child = child
-        child.wait_ready(lambda: _STARTED in child.written(), seconds=READY_SECONDS)
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def kill(self) -> None:
@@ -148,16 +134,33 @@ class KafkaBroker:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _start(self) -> None:
+        java = [str(find_java()), *self._jvm_options()]
+        self.directory.mkdir(parents=True, exist_ok=True)
+        properties = self._write_settings()
+        if not (self.directory / "data" / "meta.properties").exists():
+            command = [
+                *java,
+                "kafka.tools.StorageTool",
+                "format",
+                "--standalone",
+                "-t",
+                _cluster_id(),
+                "-c",
+                properties,
+            ]
+            run_once(command, directory=self.directory, log=self.log, user=None, seconds=READY_SECONDS)
+        command = [*java, "kafka.Kafka", properties]
+        child = Child("Kafka", command, directory=self.directory, log=self.log, detached=self._detached)
+        self._child = child
+        child.wait_ready(lambda: _STARTED in child.written(), seconds=READY_SECONDS)
 
     def _end(self) -> None:
         if self._child is not None:

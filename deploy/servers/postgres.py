@@ -84,6 +84,39 @@ class PostgresServer(DatabaseServer):
 
         Raises: ServerMissing without binaries that can run here; ServerTrouble when it ends or is late.
         """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would: no checkpoint, no farewell."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def restart(self) -> None:
+        """Stop the server if it runs, and start it on the same port and data."""
+        self._end()
+        self.start()
+
+    def stop(self) -> None:
+        """End the server; a temporary directory is removed."""
+        self._end()
+        if self._temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
         user = _runner()
         self.directory.mkdir(parents=True, exist_ok=True)
         if user is not None:
@@ -106,43 +139,13 @@ class PostgresServer(DatabaseServer):
             self._child = child
             try:
                 child.wait_ready(self.answers, seconds=READY_SECONDS)
-                return self
+                return
             except ServerTrouble as trouble:
                 self._child = None
                 # The workers of a killed server need a moment to see it; until then a new one refuses to start.
                 if attempt + 1 == _RESTART_ATTEMPTS or "shared memory block" not in str(trouble):
                     raise
                 time.sleep(_RESTART_PAUSE_SECONDS)
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def kill(self) -> None:
-        """SIGKILL, as a crash would: no checkpoint, no farewell."""
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
-
-    def restart(self) -> None:
-        """Stop the server if it runs, and start it on the same port and data."""
-        self._end()
-        self.start()
-
-    def stop(self) -> None:
-        """End the server; a temporary directory is removed."""
-        self._end()
-        if self._temporary:
-            shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _end(self) -> None:
         if self._child is not None:
