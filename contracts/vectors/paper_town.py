@@ -1,7 +1,7 @@
 """A town on paper: an honest node made of the contracts alone, for vectors and tests. No I/O, no clock, no chance.
 
-It proposes each entry by hand and lets `apply` judge it, so it is a second writer beside the ledger's: what both agree on
-is what the contracts say. Keys come from labels, times from the position, so the same calls give the same bytes.
+It proposes each entry by hand and lets `apply` judge it, so it is a second writer beside the ledger's: what both
+agree on is what the contracts say. Keys come from labels, times from positions: the same calls give the same bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from msgspec import UNSET, Raw
+
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts import segments
