@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from msgspec import UNSET
+
 from timebank_contracts.entries import Actor
 from timebank_contracts.tokens import SCOPES, Caller, Issuer, Rejected, audience, verify_token
 

@@ -10,9 +10,9 @@ import threading
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
+
 from timebank_kit.journal import JournalTrouble
 from timebank_kit.tail import Tail
-
 from timebank_ledger.index import Index
 
 PAUSE_SECONDS: Final = 0.25

@@ -18,10 +18,11 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
+
 from timebank_contracts import entries as e
+from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.streams import StreamHead
 from timebank_kit.journal import Journal
-
 from timebank_ledger.index_rows import Rows, rows_of
 
 VERSION: Final = 1
@@ -108,6 +109,7 @@ class Index:
         )
         self._position = 0
         self._heads: dict[str, StreamHead] = {}
+        self._reader = EntryReader()
         self._doubtful = False
         """A chunk's commit failed: the database says how far the index is, not this object."""
         self._open()
@@ -138,7 +140,8 @@ class Index:
             records = self._journal.read(self._position, count) if count > 0 else []
             if not records:
                 return 0
-            rows, heads = rows_of([record.state for record in records], dict(self._heads), self._opened)
+            entries = self._reader.read([record.state for record in records])
+            rows, heads = rows_of(entries, dict(self._heads), self._opened)
             self._doubtful = True
             self._store(rows, self._position + len(records), sha256(records[-1].state).hexdigest())
             self._doubtful = False

@@ -5,11 +5,12 @@ Source: `index.py` says what the rows mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import UNSET
+
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.names import Identity, local_transfer
@@ -26,12 +27,12 @@ class Rows:
 
 
 def rows_of(
-    states: Sequence[bytes], heads: dict[str, StreamHead], opened: Callable[[], e.Opened]
+    entries: Iterable[e.Entry], heads: dict[str, StreamHead], opened: Callable[[], e.Opened]
 ) -> tuple[Rows, dict[str, StreamHead]]:
     """The rows of some entries of a journal.
 
     Args:
-        states: the entries' bytes, in order.
+        entries: in the order of the journal.
         heads: by peer, our stream before the first of them; taken over and returned grown.
         opened: reads what `node.opened` says.
 
@@ -41,8 +42,7 @@ def rows_of(
     rows = Rows()
     said = opened()
     identity = Identity(said.network, said.node, said.generation)
-    for state in states:
-        entry = e.decode_entry(state)
+    for entry in entries:
         message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
         transfer = transfer_of(identity, entry, message)
         if entry.postings is not UNSET:

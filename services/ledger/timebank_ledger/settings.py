@@ -1,4 +1,4 @@
-"""Settings of the ledger: one frozen class, read from `TIMEBANK_LEDGER_…` once and passed down.
+"""Settings of the ledger: one frozen class, read from `TIMEBANK_LEDGER_…` once (kit's `read_settings`) and passed down.
 
 Numbers that a rule reads are never here: they are in the journal, else no replay could judge it.
 Source: design page 7, "Settings".
@@ -6,27 +6,27 @@ Source: design page 7, "Settings".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
 from timebank_contracts import names
 
-PREFIX = "TIMEBANK_LEDGER_"
 PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
-
-
-class UnknownSetting(Exception):
-    """A variable with our prefix that no setting has; the text names it."""
 
 
 class Settings(BaseSettings):
     """What the ledger is told from outside."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+        env_prefix="TIMEBANK_LEDGER_",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        regex_engine="python-re",  # a network's name is bounded by a look-ahead
     )
 
     network: Annotated[str, Field(pattern=names.NETWORK_PATTERN)]
@@ -55,20 +55,3 @@ class Settings(BaseSettings):
     """How long a reader of the journal's tail may wait for its next entry."""
     followers_max: Annotated[int, Field(ge=1, le=1_000)] = 16
     """Readers of the tail that may wait at the same time."""
-
-
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings that an environment gives.
-
-    Raises:
-        UnknownSetting: a variable begins with `TIMEBANK_LEDGER_` and is no setting; a typing error would go unseen.
-        pydantic.ValidationError: a value is out of its range.
-    """
-    given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)}
-    known = {name.upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in given if name not in known)
-    if unknown:
-        raise UnknownSetting(
-            f"{PREFIX}{unknown[0]} is not a setting of the ledger; there are: {', '.join(sorted(known))}."
-        )
-    return Settings.model_validate_strings({name.lower(): value for name, value in given.items()})

@@ -1,0 +1,133 @@
+"""From entries and the book to what is answered. An answer is rebuilt from its entry: a repeated command gets it again.
+
+Source: design page 3, "Idempotency".
+"""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from timebank_contracts import entries as e
+from timebank_contracts import http_answers as h
+from timebank_contracts import messages as m
+from timebank_contracts import state
+from timebank_contracts.errors import Refusal
+from timebank_contracts.names import Identity, parse_transfer
+from timebank_contracts.tokens import Caller
+from timebank_ledger.access import may_see
+from timebank_ledger.edge import Edge
+from timebank_ledger.index_rows import transfer_of
+from timebank_ledger.statement import Statement
+from timebank_ledger.writer import Written, read_entry
+
+_STATES: dict[type[e.Entry], h.TransferState] = {
+    e.TransferPosted: "posted",
+    e.TransferSent: "sent",
+    e.TransferSettled: "settled",
+    e.TransferReturned: "returned",
+    e.TransferReceived: "received",
+    e.TransferRejected: "rejected",
+    e.TransferReversed: "reversed",
+}
+
+
+def only_entry(written: Written) -> e.Entry:
+    """The one entry of a command that gives one."""
+    assert len(written.entries) == 1, "a command of this kind gives one entry"
+    return written.entries[0]
+
+
+def transfer_answer(identity: Identity, entry: e.Entry) -> h.Transfer:
+    """What an entry says of its transfer: the first answer to the command that wrote it."""
+    message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
+    transfer = transfer_of(identity, entry, message)
+    assert transfer is not None, "an entry about a transfer"
+    return h.Transfer(
+        id=transfer,
+        state=_STATES[type(entry)],
+        minutes=_minutes(entry, message),
+        position=entry.n,
+        time=entry.time,
+        reason=_reason(entry),
+    )
+
+
+def _minutes(entry: e.Entry, message: m.AnyMessage | None) -> int:
+    if message is not None:
+        return message.data.minutes
+    assert entry.postings is not UNSET
+    return sum(minutes for _, minutes in entry.postings if minutes > 0)
+
+
+def _reason(entry: e.Entry) -> str | None:
+    return (
+        entry.data.reason if isinstance(entry, e.TransferReturned | e.TransferRejected | e.TransferReversed) else None
+    )
+
+
+def transfer_now(edge: Edge, caller: Caller, transfer: str) -> h.Transfer:
+    """A transfer as it stands, for a caller who may see one of its accounts.
+
+    Raises:
+        Refusal: `transfer_unknown`, also for one that the caller may not see.
+    """
+    identity = edge.identity
+    index = edge.indexed()
+    outcome = index.outcome(transfer)
+    first = _first_position(edge, identity, transfer)
+    entries = [read_entry(edge.writer.journal, position) for position in (first, outcome) if position is not None]
+    found = [entry for entry in entries if entry is not None]
+    if not found or not any(_sees(caller, entry) for entry in found):
+        raise Refusal("transfer_unknown")
+    began, now = transfer_answer(identity, found[0]), transfer_answer(identity, found[-1])
+    return began.model_copy(update={"state": now.state, "reason": now.reason})
+
+
+def _first_position(edge: Edge, identity: Identity, transfer: str) -> int | None:
+    """Journal position of the entry that began a transfer here; None for a peer's, which begins with its decision."""
+    name = parse_transfer(transfer)
+    if (name.node, name.generation) != (identity.node, identity.generation):
+        return None
+    if name.peer is not None:
+        outs = edge.index.outs(name.peer, after=name.position - 1, limit=1)
+        position = outs[0].position if outs and outs[0].n == name.position else None
+    else:
+        position = name.position if name.position < edge.length else None
+    if position is None:
+        return None
+    entry = read_entry(edge.writer.journal, position)
+    return position if isinstance(entry, e.TransferPosted | e.TransferSent) else None
+
+
+def _sees(caller: Caller, entry: e.Entry) -> bool:
+    if entry.postings is UNSET:
+        return caller.accounts is None or bool({"operate", "audit:read"} & caller.scopes)
+    return any(may_see(caller, account) for account, _ in entry.postings)
+
+
+def account_answer(account: state.Account) -> h.Account:
+    """An account as the book has it."""
+    return h.Account.model_validate(
+        {
+            "account": account.account,
+            "kind": account.kind,
+            "state": account.state,
+            "balance": account.balance,
+            "in_transit": account.in_transit,
+            "floor": account.floor,
+            "ceiling": account.ceiling,
+        }
+    )
+
+
+def statement_answer(statement: Statement) -> h.Statement:
+    """A statement for a reader."""
+    return h.Statement(
+        account=statement.account,
+        from_position=statement.start,
+        to_position=statement.stop,
+        opening=statement.opening,
+        lines=[h.StatementLine.model_validate(line._asdict()) for line in statement.lines],
+        closing=statement.closing,
+        more=statement.more,
+    )

@@ -1,0 +1,146 @@
+"""The ledger's HTTP application: every route, guarded; every error, a problem document.
+
+Reading order: `edge.py`, `api_transfers.py`, `api_accounts.py`, `api_peers.py`, `api_log.py`.
+Source: design page 3, "HTTP API"; the served document is `contracts/openapi/ledger.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.openapi.utils import get_openapi
+from starlette.requests import Request
+
+from timebank_contracts.http_answers import Problem, Readiness
+from timebank_contracts.problems import MEDIA_TYPE
+from timebank_kit.clock import Clock
+from timebank_kit.metrics import CONTENT_TYPE
+from timebank_kit.web import BodyLimit
+from timebank_ledger import api_accounts, api_log, api_peers, api_transfers
+from timebank_ledger.access import Access
+from timebank_ledger.batch import BATCH_BYTES_MAX
+from timebank_ledger.edge import Edge, GuardedRoute, TheEdge, public
+from timebank_ledger.index import Index
+from timebank_ledger.metrics import CountAnswers, Metrics
+from timebank_ledger.problem_answers import EdgeProblem, answer_problems
+from timebank_ledger.publication import Publication
+from timebank_ledger.settings import Settings
+from timebank_ledger.writer import Writer
+
+API_VERSION = "1"
+router = APIRouter(route_class=GuardedRoute, tags=["node"])
+
+
+def make_app(
+    *,
+    writer: Writer,
+    access: Access,
+    index: Index,
+    settings: Settings,
+    clock: Clock,
+    tag_key: bytes,
+    random_bytes: Callable[[int], bytes],
+) -> FastAPI:
+    """The application of one town's ledger.
+
+    Args:
+        writer: owns the journal; until its first entry is written, routes answer `node_not_opened`.
+        access: judges tokens.
+        index: of the same journal.
+        settings: limits of the edge.
+        clock: for tokens, expiry and ages.
+        tag_key: the town's secret that makes payer tags, 32 bytes.
+        random_bytes: gives receiving addresses; `secrets.token_bytes` but for tests and the demo.
+    """
+    app = _bare_app()
+    app.state.edge = Edge(
+        writer=writer,
+        access=access,
+        index=index,
+        publication=Publication(writer.journal, writer.tail),
+        settings=settings,
+        clock=clock,
+        tag_key=tag_key,
+        random_bytes=random_bytes,
+    )
+    app.state.metrics = Metrics(writer)
+    app.add_middleware(BodyLimit, bytes_max=BATCH_BYTES_MAX)
+    app.add_middleware(CountAnswers, metrics=app.state.metrics)
+    return app
+
+
+def _bare_app() -> FastAPI:
+    app = FastAPI(
+        title="Timebank ledger",
+        version=API_VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for routes in (api_transfers, api_accounts, api_peers, api_log):
+        app.include_router(routes.router)
+    app.include_router(router)
+    answer_problems(app)
+    return app
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the API, the same for every town."""
+    app = _bare_app()
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        openapi_version="3.1.0",
+        description="One town's ledger. Minutes are whole numbers, hashes hex, times UTC. Errors are RFC 9457 "
+        "problems: decide by `code`.",
+        routes=app.routes,
+    )
+    scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token of the directory."}
+    document["components"]["securitySchemes"] = {"bearer": scheme}
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs", {}) | {"Problem": problem}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = {"description": "A problem.", "content": content}
+    return document
+
+
+@router.get("/livez", operation_id="isAlive", openapi_extra=public())
+async def is_alive() -> dict[str, str]:
+    """The process answers."""
+    return {"state": "alive"}
+
+
+@router.get("/readyz", operation_id="isReady", openapi_extra=public())
+async def is_ready(edge: TheEdge) -> Readiness:
+    """Commands are taken; else a problem says why not, and reading goes on. A broker that is away is no reason."""
+    reason = edge.writer.loop.reason
+    if reason is not None:
+        raise EdgeProblem("writer_stopped", reason)
+    return Readiness(state="ready", entries=edge.length)
+
+
+@router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    openapi_extra=public(),
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text."}},
+)
+def get_metrics(request: Request) -> Response:
+    """Counters and gauges, without anything personal."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+
+@router.get("/openapi.json", operation_id="getOpenapi", openapi_extra=public())
+def get_openapi_document() -> dict[str, Any]:
+    """This document."""
+    return openapi_document()

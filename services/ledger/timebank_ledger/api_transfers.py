@@ -1,0 +1,172 @@
+"""Routes of transfers: make one, make a thousand, look one up, take one back.
+
+Source: design page 1, "Life of a transfer"; page 3, "HTTP API".
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Body, Path, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from timebank_contracts import http as asked
+from timebank_contracts import http_answers as h
+from timebank_contracts.errors import Malformed, Refusal
+from timebank_contracts.tokens import Caller
+from timebank_kit.commit_loop import Doubt, QueueFull, Stopped
+from timebank_kit.journal import JournalTrouble
+from timebank_ledger import commands as c
+from timebank_ledger.access import Forbidden
+from timebank_ledger.answers import only_entry, transfer_answer, transfer_now
+from timebank_ledger.asked import Asking, transfer_command
+from timebank_ledger.batch import BATCH_BYTES_MAX, decode_item, item_command, split_batch
+from timebank_ledger.edge import (
+    Edge,
+    GuardedRoute,
+    TheCaller,
+    TheEdge,
+    TheKey,
+    body_bytes,
+    check_key,
+    needs,
+    takes_bytes,
+    write,
+)
+from timebank_ledger.problem_answers import EdgeProblem, invalid_field, problem_of
+from timebank_ledger.writer import Written
+
+router = APIRouter(prefix="/v1/transfers", route_class=GuardedRoute, tags=["transfers"])
+TransferPath = Annotated[str, Path(pattern=asked.names.TRANSFER_PATTERN, description="The transfer's id.")]
+_ANSWERED = (
+    Refusal,
+    Malformed,
+    Forbidden,
+    EdgeProblem,
+    QueueFull,
+    Stopped,
+    Doubt,
+    JournalTrouble,
+)
+"""What may happen to one command of a batch while the others go on; anything else is a bug."""
+
+
+def _asking(edge: Edge, caller: Caller, key: str) -> Asking:
+    return Asking(
+        caller=caller,
+        key=key,
+        node=edge.access.node,
+        now=edge.clock.now(),
+        expires_after_seconds=edge.settings.transfer_expires_after_seconds,
+        tag_key=edge.tag_key,
+        account_of_alias=lambda alias: _account_of_alias(edge, alias),
+    )
+
+
+def _account_of_alias(edge: Edge, alias: str) -> str:
+    with edge.writer.reading() as book:
+        found = book.aliases.get(alias)
+    if found is None or found.audience is not None:
+        raise Refusal("alias_unknown")
+    return found.account
+
+
+@router.post("", operation_id="postTransfer", status_code=201, openapi_extra=needs("transfers:write", keyed=True))
+async def post_transfer(
+    edge: TheEdge,
+    caller: TheCaller,
+    key: TheKey,
+    body: Annotated[asked.AnyNewTransfer, Body()],
+    response: Response,
+) -> h.Transfer:
+    """Give minutes to an account here, to an address in another town, or between several accounts at once."""
+    asking = _asking(edge, caller, key)
+    written = await write(edge, lambda: transfer_command(body, asking))
+    return _written(edge, written, response)
+
+
+def _written(edge: Edge, written: Written, response: Response) -> h.Transfer:
+    entry = only_entry(written)
+    response.headers["X-Position"] = str(entry.n + 1)
+    return transfer_answer(edge.identity, entry)
+
+
+@router.post(
+    "/batch",
+    operation_id="postTransfers",
+    response_model=h.BatchAnswers,
+    openapi_extra=takes_bytes(
+        needs("transfers:write"),
+        media_type="application/json",
+        what="An array of at most 1,000 transfers as POST /v1/transfers takes them, each with its own `key`.",
+    ),
+)
+async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request) -> Response:
+    """Up to 1,000 commands; each is written or refused by itself, and the answers stand in their order."""
+    raws = split_batch(await body_bytes(request, bytes_max=BATCH_BYTES_MAX))
+    parked = await run_in_threadpool(_park_all, edge, caller, raws)
+    answers = [one if isinstance(one, dict) else await _batch_answer(edge, one) for one in parked]
+    return Response(
+        msgspec.json.encode({"answers": answers}),
+        media_type="application/json",
+        headers={"X-Position": str(edge.length)},
+    )
+
+
+def _park_all(edge: Edge, caller: Caller, raws: list[msgspec.Raw]) -> list[dict[str, Any] | Future[Written]]:
+    return [_park(edge, caller, raw) for raw in raws]
+
+
+def _park(edge: Edge, caller: Caller, raw: msgspec.Raw) -> dict[str, Any] | Future[Written]:
+    try:
+        item = decode_item(raw)
+        return edge.writer.submit(item_command(item, _asking(edge, caller, check_key(item.key))))
+    except msgspec.ValidationError as error:
+        return _problem_answer(invalid_field(error))
+    except _ANSWERED as error:
+        return _problem_answer(problem_of(error))
+
+
+async def _batch_answer(edge: Edge, promise: Future[Written]) -> dict[str, Any]:
+    try:
+        written = await edge.answers.of(promise)
+    except _ANSWERED as error:
+        return _problem_answer(problem_of(error))
+    transfer = transfer_answer(edge.identity, only_entry(written))
+    return {"status": 201, "transfer": transfer.model_dump(exclude_none=True)}
+
+
+def _problem_answer(body: dict[str, Any]) -> dict[str, Any]:
+    return {"status": body["status"], "problem": body}
+
+
+@router.get(
+    "/{transfer}",
+    operation_id="getTransfer",
+    openapi_extra=needs("transfers:write", "statements:read", "operate", "audit:read"),
+)
+def get_transfer(edge: TheEdge, caller: TheCaller, transfer: TransferPath) -> h.Transfer:
+    """A transfer as it stands now: who may see none of its accounts is told that it is unknown."""
+    return transfer_now(edge, caller, transfer)
+
+
+@router.post(
+    "/{transfer}/reversal",
+    operation_id="reverseTransfer",
+    status_code=201,
+    openapi_extra=needs("operate", keyed=True),
+)
+async def reverse_transfer(
+    edge: TheEdge,
+    caller: TheCaller,
+    key: TheKey,
+    transfer: TransferPath,
+    body: asked.NewReversal,
+    response: Response,
+) -> h.Transfer:
+    """Take a transfer within the town back, whole; what an account cannot give back comes from the pot."""
+    head = _asking(edge, caller, key).head({"kind": "reversal", "transfer": transfer, "reason": body.reason})
+    command = c.ReverseTransfer(**head, transfer=transfer, reason=body.reason)
+    return _written(edge, await write(edge, lambda: command), response)

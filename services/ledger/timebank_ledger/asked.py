@@ -1,0 +1,205 @@
+"""From what a client asks to a command: whose account, under which key, for which payee. Pure, given secrets and time.
+
+Single transfers, groups and the commands of a batch meet here, so one key serves one command on every route.
+Source: design page 1, "Life of a transfer", step 1; page 2, "Transfer between towns" (`payer_tag`).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final, Protocol
+
+from timebank_contracts.errors import Refusal
+from timebank_contracts.http import NewGroup, NewTransfer, PayeeHere
+from timebank_contracts.moments import show_time
+from timebank_contracts.tokens import Caller
+from timebank_ledger import commands as c
+from timebank_ledger.access import Forbidden, actor, check_account
+
+CROSS_PURPOSES: Final = frozenset({"service", "gift"})
+_BROKERS: Final = frozenset({"broker", "operator"})
+
+
+class Single(Protocol):
+    """A transfer from one payer to one payee, in whichever way it was decoded."""
+
+    @property
+    def payer(self) -> str: ...
+    @property
+    def minutes(self) -> int: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def activity(self) -> str | None: ...
+    @property
+    def served_on(self) -> str | None: ...
+    @property
+    def given_minutes(self) -> int | None: ...
+    @property
+    def confirmed_by(self) -> str | None: ...
+    @property
+    def expires_in_seconds(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Who asks, under which key, and what a command needs from the town."""
+
+    caller: Caller
+    key: str
+    """The client's own Idempotency-Key."""
+    node: str
+    """This town."""
+    now: datetime
+    expires_after_seconds: int
+    tag_key: bytes
+    account_of_alias: Callable[[str], str]
+    """Resolves a receiving address of this town; raises `Refusal`."""
+
+    def head(self, content: dict[str, Any]) -> dict[str, Any]:
+        """What every command carries; `content` is what was asked, without what is None."""
+        return {"by": actor(self.caller), "key": self.hashed_key, "digest": c.digest_of(content)}
+
+    @property
+    def hashed_key(self) -> str:
+        """The key as entries keep it: scoped to the client."""
+        return c.key_of(f"{self.caller.issuer}/{self.caller.subject}", self.key)
+
+
+def transfer_command(asked: NewTransfer | NewGroup, asking: Asking) -> c.Command:
+    """The command for a transfer body; raises `Refusal` or `Forbidden`."""
+    if isinstance(asked, NewGroup):
+        given = None if asked.given is None else tuple(asked.given)
+        return group_command(asked, tuple(asked.postings), given, asking)
+    if isinstance(asked.payee, PayeeHere):
+        return single_command(asked, asking, account=asked.payee.account, node=None, alias=None)
+    return single_command(asked, asking, account=None, node=asked.payee.node, alias=asked.payee.alias)
+
+
+def single_command(
+    asked: Single, asking: Asking, *, account: str | None, node: str | None, alias: str | None
+) -> c.Command:
+    """The command for one payer and one payee: an account here, or an alias at a node."""
+    check_account(asking.caller, asked.payer)
+    head = asking.head(
+        _content(
+            "transfer",
+            account=account,
+            activity=asked.activity,
+            alias=alias,
+            confirmed_by=asked.confirmed_by,
+            expires_in_seconds=asked.expires_in_seconds,
+            given_minutes=asked.given_minutes,
+            minutes=asked.minutes,
+            node=node,
+            payer=asked.payer,
+            purpose=asked.purpose,
+            served_on=asked.served_on,
+        )
+    )
+    if account is None and node == asking.node:
+        assert alias is not None
+        account = asking.account_of_alias(alias)
+    if account is None:
+        assert node is not None
+        assert alias is not None
+        return _send(asked, asking, head, node, alias)
+    given = None if asked.given_minutes is None else ((account, asked.given_minutes),)
+    return c.PostTransfer(
+        **head,
+        postings=((asked.payer, -asked.minutes), (account, asked.minutes)),
+        purpose=asked.purpose,
+        confirmed_by=_confirmed_by(asking.caller, asked.confirmed_by),
+        activity=asked.activity,
+        served_on=asked.served_on,
+        given=given,
+    )
+
+
+def _send(asked: Single, asking: Asking, head: dict[str, Any], node: str, alias: str) -> c.SendTransfer:
+    if asked.purpose not in CROSS_PURPOSES:
+        raise Refusal("purpose_invalid", "Between towns a transfer is a service or a gift.")
+    seconds = asked.expires_in_seconds or asking.expires_after_seconds
+    return c.SendTransfer(
+        **head,
+        payer=asked.payer,
+        peer=node,
+        payee=alias,
+        minutes=asked.minutes,
+        payer_tag=payer_tag(asking.tag_key, key=asking.hashed_key, account=asked.payer),
+        purpose=asked.purpose,
+        expires_at=show_time(asking.now + timedelta(seconds=seconds)),
+        activity=asked.activity,
+        served_on=asked.served_on,
+        given_minutes=asked.given_minutes,
+    )
+
+
+class Said(Protocol):
+    """What is said of a group's transfer, in whichever way it was decoded."""
+
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def activity(self) -> str | None: ...
+    @property
+    def served_on(self) -> str | None: ...
+    @property
+    def confirmed_by(self) -> str | None: ...
+
+
+Shares = Sequence[tuple[str, int]]
+
+
+def group_command(asked: Said, postings: Shares, given: Shares | None, asking: Asking) -> c.PostTransfer:
+    """The command for one act of several accounts; the caller must act for every one that pays."""
+    for account, minutes in postings:
+        if minutes <= 0:
+            check_account(asking.caller, account)
+    head = asking.head(
+        _content(
+            "group",
+            activity=asked.activity,
+            confirmed_by=asked.confirmed_by,
+            given=None if given is None else [list(share) for share in given],
+            postings=[list(posting) for posting in postings],
+            purpose=asked.purpose,
+            served_on=asked.served_on,
+        )
+    )
+    return c.PostTransfer(
+        **head,
+        postings=tuple(postings),
+        purpose=asked.purpose,
+        confirmed_by=_confirmed_by(asking.caller, asked.confirmed_by),
+        activity=asked.activity,
+        served_on=asked.served_on,
+        given=None if given is None else tuple(given),
+    )
+
+
+def _content(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"kind": kind} | {name: value for name, value in fields.items() if value is not None}
+
+
+def _confirmed_by(caller: Caller, said: str | None) -> str:
+    """Who confirmed it: a member's own payment is confirmed by the receiver of the service, who is the payer."""
+    kind = actor(caller).kind
+    if said is None:
+        if kind == "member":
+            return "receiver"
+        if kind in _BROKERS:
+            return "broker"
+        raise Refusal("confirmation_needed")
+    if said in ("broker", "rule") and kind not in _BROKERS:
+        raise Forbidden(f"Only a broker or operator says that it was confirmed by the {said}.")
+    return said
+
+
+def payer_tag(tag_key: bytes, *, key: str, account: str) -> str:
+    """30 hex that let the town find its payer again and tell a peer nothing: HMAC of key and account."""
+    return hmac.new(tag_key, f"{key}\n{account}".encode("ascii"), sha256).hexdigest()[:30]

@@ -1,0 +1,114 @@
+"""The batch route's commands, decoded by msgspec: the hot path goes round pydantic, under the same bounds.
+
+The array is taken apart first and each command decoded by itself, so one bad command spoils no other.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Raw
+
+from timebank_contracts import fields as f
+from timebank_contracts.entries import Postings, Shares
+from timebank_contracts.http import BATCH_MAX, EXPIRES_SECONDS_MAX
+from timebank_contracts.moments import parse_date
+from timebank_ledger import commands as c
+from timebank_ledger.asked import Asking, group_command, single_command
+from timebank_ledger.problem_answers import EdgeProblem
+
+BATCH_BYTES_MAX: Final = 1_048_576
+
+
+class PayeeItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An account here, or an alias at a node."""
+
+    account: f.AccountId | None = None
+    node: f.Node | None = None
+    alias: f.Alias | None = None
+
+    def __post_init__(self) -> None:
+        if (self.account is None) == (self.node is None) or (self.node is None) != (self.alias is None):
+            raise ValueError("A payee is an account, or a node and an alias")
+
+
+class BatchItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One command: a single transfer, or a group with postings."""
+
+    key: str
+    purpose: f.Purpose
+    payer: f.AccountId | None = None
+    payee: PayeeItem | None = None
+    minutes: f.Minutes = 0
+    given_minutes: f.Minutes | None = None
+    expires_in_seconds: Annotated[int, Meta(ge=60, le=EXPIRES_SECONDS_MAX)] | None = None
+    postings: Postings | None = None
+    given: Shares | None = None
+    activity: f.Activity | None = None
+    served_on: f.Day | None = None
+    confirmed_by: f.ConfirmedBy | None = None
+
+    def __post_init__(self) -> None:
+        if self.served_on is not None:
+            parse_date(self.served_on)
+        single = self.payer is not None and self.payee is not None and self.minutes != 0 and self.given is None
+        group = self.payer is None and self.payee is None and self.minutes == 0
+        group = group and self.given_minutes is None and self.expires_in_seconds is None
+        if not (single if self.postings is None else group):
+            raise ValueError("A command has payer, payee and minutes; or postings, and given where it differs")
+
+
+class _Single(msgspec.Struct, frozen=True, kw_only=True):
+    payer: str
+    minutes: int
+    purpose: str
+    activity: str | None
+    served_on: str | None
+    given_minutes: int | None
+    confirmed_by: str | None
+    expires_in_seconds: int | None
+
+
+_array: Final[msgspec.json.Decoder[list[Raw]]] = msgspec.json.Decoder(Annotated[list[Raw], Meta(max_length=BATCH_MAX)])
+_item: Final = msgspec.json.Decoder(BatchItem)
+
+
+def split_batch(raw: bytes) -> list[Raw]:
+    """The commands of a batch, each still undecoded; raises `EdgeProblem`."""
+    if len(raw) > BATCH_BYTES_MAX:
+        raise EdgeProblem("too_large", f"A batch has at most {BATCH_BYTES_MAX} bytes.")
+    try:
+        return _array.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise EdgeProblem("malformed", f"A batch is an array of 0 to {BATCH_MAX} commands: {error}.") from error
+
+
+def decode_item(raw: Raw) -> BatchItem:
+    """One command; raises `msgspec.ValidationError`, or `EdgeProblem` when it is not JSON."""
+    try:
+        return _item.decode(raw)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise EdgeProblem("malformed", f"A command is a JSON object: {error}.") from error
+
+
+def item_command(item: BatchItem, asking: Asking) -> c.Command:
+    """The ledger's command for an item, the same as the single route makes; raises `Refusal` or `Forbidden`."""
+    if item.postings is not None:
+        return group_command(item, tuple(item.postings), item.given, asking)
+    assert item.payer is not None
+    assert item.payee is not None
+    single = _Single(
+        payer=item.payer,
+        minutes=item.minutes,
+        purpose=item.purpose,
+        activity=item.activity,
+        served_on=item.served_on,
+        given_minutes=item.given_minutes,
+        confirmed_by=item.confirmed_by,
+        expires_in_seconds=item.expires_in_seconds,
+    )
+    payee = item.payee
+    return single_command(single, asking, account=payee.account, node=payee.node, alias=payee.alias)

@@ -1,0 +1,207 @@
+"""The edge: what every route shares. Guarded routes, strict bodies, the caller, and waiting for the writer's commit.
+
+A route says its scopes in its own OpenAPI entry (`needs`, `public`), and what the document says is what is enforced;
+a route that says nothing cannot be made. The caller is judged before the body is read.
+Reading order: here, `asked.py` (bodies to commands), `answers.py` (entries to answers), `api.py`.
+Source: design page 3, "HTTP API"; page 7, "Async at the HTTP edge".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from timebank_contracts.errors import Refusal
+from timebank_contracts.names import Identity
+from timebank_contracts.tokens import SCOPES, Caller
+from timebank_kit.answers import Answers
+from timebank_kit.clock import Clock
+from timebank_ledger.access import Access
+from timebank_ledger.commands import Command
+from timebank_ledger.index import Index
+from timebank_ledger.problem_answers import EdgeProblem
+from timebank_ledger.publication import Publication
+from timebank_ledger.settings import Settings
+from timebank_ledger.writer import Writer, Written
+
+JSON_BYTES_MAX: Final = 65_536
+JSON_DEPTH_MAX: Final = 16
+KEY_HEADER: Final = "Idempotency-Key"
+_KEY = re.compile(r"[!-~]{1,200}")
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """What the routes work with."""
+
+    writer: Writer
+    access: Access
+    index: Index
+    publication: Publication
+    settings: Settings
+    clock: Clock
+    tag_key: bytes
+    """The town's secret that makes payer tags."""
+    random_bytes: Callable[[int], bytes]
+    answers: Answers = field(default_factory=Answers)
+    followers: threading.BoundedSemaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "followers", threading.BoundedSemaphore(self.settings.followers_max))
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Whose journal this is: it never changes, so it is read once and not under the writer's lock each time."""
+        with self.writer.reading() as book:
+            if book.identity is None:
+                raise Refusal("node_not_opened")
+            return book.identity
+
+    @property
+    def length(self) -> int:
+        """How many entries are committed."""
+        return self.writer.tail.length
+
+    def indexed(self) -> Index:
+        """The index, brought up to what is committed now."""
+        self.index.advance_to(self.length)
+        return self.index
+
+
+def needs(*scopes: str, keyed: bool = False) -> dict[str, Any]:
+    """The OpenAPI entry of a route for callers with one of these scopes; `keyed`: an Idempotency-Key is demanded."""
+    assert scopes, "name a scope, or say public()"
+    assert SCOPES.issuperset(scopes), f"{scopes} are not all scopes"
+    said: dict[str, Any] = {"security": [{"bearer": [scope]} for scope in scopes]}
+    if keyed:
+        schema = {"type": "string", "pattern": "^[!-~]{1,200}$"}
+        what = "A new one for each new command; the same one to repeat a command whose answer was lost."
+        header = {"name": KEY_HEADER, "in": "header", "required": True, "schema": schema, "description": what}
+        said["parameters"] = [header]
+    return said
+
+
+def public() -> dict[str, Any]:
+    """The OpenAPI entry of a route that anybody may call."""
+    return {"security": []}
+
+
+def takes_bytes(said: dict[str, Any], *, media_type: str, what: str) -> dict[str, Any]:
+    """The OpenAPI entry of a route whose body is not decoded by the framework."""
+    content = {media_type: {"schema": {"type": "string", "format": "binary", "description": what}}}
+    return said | {"requestBody": {"required": True, "content": content}}
+
+
+class GuardedRoute(APIRoute):
+    """A route with declared scopes; making one without them is a bug."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        said = options.get("openapi_extra") or {}
+        assert "security" in said, f"{path} declares no scope: write openapi_extra=needs(…) or public()"
+        self.scopes = frozenset(scope for way in said["security"] for scope in way["bearer"])
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            if self.scopes:
+                edge: Edge = request.app.state.edge
+                request.state.caller = edge.access.verify(
+                    request.headers.get("authorization"), scopes=self.scopes, now=edge.clock.now()
+                )
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return guarded
+
+
+class StrictRequest(Request):
+    """Reads JSON within bounds: size, depth, no key twice, no NaN."""
+
+    async def json(self) -> Any:
+        return parse_json(await self.body())
+
+
+def parse_json(raw: bytes, *, bytes_max: int = JSON_BYTES_MAX) -> Any:
+    """The value of a JSON body; raises `EdgeProblem` (`too_large`, `malformed`)."""
+    check_bounds(raw, bytes_max=bytes_max)
+    try:
+        return json.loads(raw, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise EdgeProblem("malformed", f"The body is not JSON as this route takes it: {error}.") from error
+
+
+def check_bounds(raw: bytes, *, bytes_max: int) -> None:
+    """Raise `EdgeProblem` when a body has too many bytes or is nested too deeply."""
+    if len(raw) > bytes_max:
+        raise EdgeProblem("too_large", f"This route takes at most {bytes_max} bytes.")
+    if raw.count(b"[") + raw.count(b"{") <= JSON_DEPTH_MAX:
+        return
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(raw):
+        if found[0] in (b"[", b"{"):
+            depth += 1
+            if depth > JSON_DEPTH_MAX:
+                raise EdgeProblem("too_large", f"JSON is nested at most {JSON_DEPTH_MAX} deep.")
+        elif found[0] in (b"]", b"}"):
+            depth -= 1
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+async def body_bytes(request: Request, *, bytes_max: int) -> bytes:
+    """The raw body; raises `EdgeProblem` when it is too large."""
+    raw = await request.body()
+    if len(raw) > bytes_max:
+        raise EdgeProblem("too_large", f"This route takes at most {bytes_max} bytes.")
+    return raw
+
+
+async def _edge(request: Request) -> Edge:
+    found: Edge = request.app.state.edge
+    return found
+
+
+async def _caller(request: Request) -> Caller:
+    found: Caller = request.state.caller
+    return found
+
+
+async def _key(request: Request) -> str:
+    return check_key(request.headers.get(KEY_HEADER))
+
+
+def check_key(key: object) -> str:
+    """The client's idempotency key; raises `Refusal` (`key_missing`) when it is missing or of another form."""
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise Refusal("key_missing")
+    return key
+
+
+TheEdge = Annotated[Edge, Depends(_edge)]
+TheCaller = Annotated[Caller, Depends(_caller)]
+TheKey = Annotated[str, Depends(_key)]
+
+
+async def write(edge: Edge, make: Callable[[], Command]) -> Written:
+    """Make a command, park it with the writer and wait for its commit; raises what the writer answers."""
+    return await edge.answers.of(await run_in_threadpool(lambda: edge.writer.submit(make())))

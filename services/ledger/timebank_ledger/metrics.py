@@ -1,0 +1,52 @@
+"""Metrics of the ledger, in a registry of the application's own: no name, no account, no key is ever a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import Counter, Gauge
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from timebank_kit.metrics import exposition, new_registry
+from timebank_ledger.writer import Writer
+
+
+class Metrics:
+    """Counts answers by route and status, and reads the writer's gauges when they are scraped."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._registry = new_registry()
+        self.answers = Counter(
+            "timebank_ledger_answers", "HTTP answers.", ["route", "method", "status"], registry=self._registry
+        )
+        self._gauge("entries", "Committed entries of the journal.", lambda: writer.tail.length)
+        self._gauge("waiting", "Commands that wait for the writer.", lambda: writer.loop.waiting)
+        self._gauge("writer_up", "1 while commands are taken.", lambda: int(writer.loop.reason is None))
+
+    def _gauge(self, name: str, text: str, read: Callable[[], int]) -> None:
+        Gauge(f"timebank_ledger_{name}", text, registry=self._registry).set_function(read)
+
+    def text(self) -> bytes:
+        """The exposition format of Prometheus."""
+        return exposition(self._registry)
+
+
+class CountAnswers:
+    """Counts each answer under its route's template, never its path."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def counting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "none")
+                self._metrics.answers.labels(route, scope["method"], str(message["status"])).inc()
+            await send(message)
+
+        await self._app(scope, receive, counting)
