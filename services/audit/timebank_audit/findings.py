@@ -47,16 +47,17 @@ class Findings:
 
     def add(
         self, code: str, *, town: str, place: str, expected: str, found: str, verdict: Verdict | None = None
-    ) -> None:
-        """Note a finding; `verdict` where it is milder than the check's own."""
+    ) -> bool:
+        """Note a finding, with `verdict` where it is milder than the check's own; False when the check is off."""
         if code in self.without:
-            return
+            return False
         judged = verdict or CODES[code].verdict
         if self.verdicts.get(code) is not Verdict.FAIL:
             self.verdicts[code] = judged
         self.counts[code] += 1
         if self.counts[code] <= FINDINGS_MAX:
             self.found.append(Finding(code, judged, town, place, expected[:TEXT_MAX], found[:TEXT_MAX]))
+        return True
 
     def take(self, other: Findings) -> None:
         """Add what another collector examined and found."""

@@ -47,13 +47,13 @@ class StreamPositions:
 class Replay:
     """The replay of one journal."""
 
-    def __init__(self, entries: EntryFile, registries: Registries, town: str) -> None:
+    def __init__(self, entries: EntryFile, registries: Registries, findings: Findings, town: str) -> None:
         self.book = Book()
         self.stopped = ""
         """Why the replay ended before the log did."""
         self.streams: dict[str, StreamPositions] = defaultdict(StreamPositions)
         self.listing = Listing()
-        self.findings = Findings()
+        self.findings = findings
         self._entries = entries
         self._registries = registries
         self._town = town
