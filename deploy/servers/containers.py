@@ -139,10 +139,10 @@ def _first_present(named: str | None, usual: tuple[str, ...]) -> str | None:
     # A daemon elsewhere would publish its ports elsewhere.
     if not host.startswith("unix://") or not Path(host.removeprefix("unix://")).exists():
         return None
-    # Imported late: a development dependency, slow to import. The docker library ships no types.
-    import docker  # type: ignore[import-untyped]  # noqa: PLC0415
-    from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]  # noqa: PLC0415
-    from requests import RequestException  # noqa: PLC0415
+    # Imported late: development dependencies, slow to import.
+    import docker  # type: ignore[import-untyped]  # noqa: PLC0415  (it ships no types)
+    from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]  # noqa: PLC0415  (as above)
+    from requests import RequestException  # noqa: PLC0415  (as above)
 
     client = None
     try:
@@ -162,8 +162,8 @@ def _first_present(named: str | None, usual: tuple[str, ...]) -> str | None:
 
 
 def _container(image: str, environment: dict[str, str], *, inside: int, outside: int) -> DockerContainer:
-    from testcontainers.core.config import testcontainers_config  # noqa: PLC0415
-    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
+    from testcontainers.core.config import testcontainers_config  # noqa: PLC0415  (as above)
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415  (as above)
 
     # Its reaper removes our containers when we are killed; without its image it would have to be pulled.
     testcontainers_config.ryuk_disabled = _first_present(testcontainers_config.ryuk_image, ()) is None

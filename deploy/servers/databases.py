@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -11,16 +12,16 @@ from psycopg.conninfo import make_conninfo
 _CONNECT_SECONDS = 5
 
 
-class DatabaseServer:
+class DatabaseServer(ABC):
     """A running server, known by the address of its maintenance database.
 
     A subclass says what `dsn` is.
     """
 
     @property
+    @abstractmethod
     def dsn(self) -> str:
         """Of the maintenance database, with its password: never log it. Work belongs in a database of its own."""
-        raise NotImplementedError
 
     def dsn_of(self, database: str) -> str:
         """The address of `database` on this server."""
