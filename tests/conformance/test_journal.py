@@ -13,6 +13,7 @@ import pytest
 from eventsourcing.persistence import AggregateRecorder, IntegrityError, StoredEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from timebank_kit.journal import (
     SCAN_RECORDS,
     Journal,

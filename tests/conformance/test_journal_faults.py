@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+
 from timebank_kit.journal import JournalTrouble, OutcomeUnknown, PositionTaken, Record, UnsafeStorage, open_journal
 from timebank_kit.journal_postgres import PostgresJournal, check_setting
 from timebank_kit.journal_sqlite import check_pragmas

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 import uvloop
+
 from timebank_kit.answers import Answers
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 
 import pytest
+
 from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, QueueFull, Stopped
 
 SECONDS = 10.0

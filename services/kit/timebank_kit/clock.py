@@ -31,19 +31,26 @@ class ManualClock:
     """A clock that stands until it is set."""
 
     def __init__(self, moment: datetime) -> None:
-        self._moment = moment
-        self._start = moment
+        self._moment = _in_utc(moment)
+        self._elapsed_seconds = 0.0
 
     def now(self) -> datetime:
         return self._moment
 
     def monotonic(self) -> float:
-        return (self._moment - self._start).total_seconds()
+        return self._elapsed_seconds
 
     def set(self, moment: datetime) -> None:
-        """Move to `moment` (also backwards: that is what tests are for)."""
-        self._moment = moment
+        """Set the wall time to `moment`, also backwards, as an operator would; monotonic time stands."""
+        self._moment = _in_utc(moment)
 
     def advance(self, seconds: float) -> None:
-        """Move on by `seconds`."""
+        """Let `seconds` (0 or more) go by, on the wall and monotonic."""
+        assert seconds >= 0, "time does not go backwards; set the wall time instead"
         self._moment += timedelta(seconds=seconds)
+        self._elapsed_seconds += seconds
+
+
+def _in_utc(moment: datetime) -> datetime:
+    assert moment.tzinfo is not None, "a moment knows its zone"
+    return moment.astimezone(UTC)

@@ -10,45 +10,68 @@ SECRET_BYTES_MAX = 65_536
 
 
 class UnsafeFile(Exception):
-    """A secret file that others can read, or that is not a plain file; the text says what to change."""
+    """A secret file that others can read, that is missing, or is not a plain file; the text says what to change."""
 
 
 def read_secret(path: Path) -> bytes:
-    """The content of a secret file.
+    """The content of a secret file. A symbolic link is followed, and what it points to is judged.
 
     Raises:
-        UnsafeFile: missing, not a plain file, too large, or readable by group or others.
+        UnsafeFile: missing, not a plain file, larger than 64 KiB, or open to group or others.
     """
     try:
-        status = path.lstat()
+        # Without O_NONBLOCK a named pipe in the file's place would hold the start up for ever.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise UnsafeFile(f"The key file {path} cannot be read; make it with `timebank node init`.") from error
-    if not stat.S_ISREG(status.st_mode) or status.st_size > SECRET_BYTES_MAX:
-        raise UnsafeFile(f"The key file {path} is not a small plain file.")
-    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise UnsafeFile(f"The key file {path} can be read by others; run: chmod 600 {path}")
-    return path.read_bytes()
+        raise UnsafeFile(
+            f"The secret file {path} cannot be read: {error.strerror}. Make it, or correct its path."
+        ) from error
+    try:
+        # The open file is judged, not its name: the name may point elsewhere a moment later.
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > SECRET_BYTES_MAX:
+            raise UnsafeFile(f"The secret file {path} is not a plain file of at most {SECRET_BYTES_MAX} bytes.")
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise UnsafeFile(f"The secret file {path} is open to others; run: chmod 600 {path}")
+        return os.read(handle, SECRET_BYTES_MAX)
+    finally:
+        os.close(handle)
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Make a secret file with mode 600; an existing one is never overwritten (raises FileExistsError)."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """Make a secret file with mode 600, durable on return; an existing one is never overwritten.
+
+    Raises:
+        FileExistsError: the file is there already.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    _write_and_sync(handle, content)
+    _sync_folder(path.parent)
+
+
+def atomic_write(path: Path, content: bytes) -> None:
+    """Replace a file whole and durably: write beside it, sync, rename, sync the folder.
+
+    One process replaces a file at a time. A crash leaves the old content or the new, and at most a `.new` beside it,
+    which the next replacement overwrites.
+    """
+    beside = path.with_name(path.name + ".new")
+    _write_and_sync(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644), content)
+    beside.replace(path)
+    _sync_folder(path.parent)
+
+
+def _write_and_sync(handle: int, content: bytes) -> None:
     with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def atomic_write(path: Path, content: bytes) -> None:
-    """Replace a file whole and durably: write beside it, sync, rename, sync the folder."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+def _sync_folder(folder: Path) -> None:
+    """A rename or a new name is durable only when its folder is."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)

@@ -1,12 +1,14 @@
 """Web basics: a server in a thread, a bound on bodies, and HTTP to an application in the same process.
 
-`AsgiBridge` is a transport of httpx: the same client code speaks to a room in this process or in another.
+`AsgiBridge` is a transport of httpx: the same synchronous client code speaks to a room in this process or in another.
+httpx ships such a transport for asynchronous clients only.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import concurrent.futures
+import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -21,79 +23,131 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-STOP_SECONDS = 10.0
+START_SECONDS = 10.0
+STOP_SECONDS = 10
 BODY_SECONDS = 30.0
+CONNECTIONS_MAX = 1024
+KEEP_ALIVE_SECONDS = 30
+_log = logging.getLogger(__name__)
 
 
 class BodyLimit:
-    """Refuses bodies above a size (413) or slower than half a minute (408) before the application reads them."""
+    """Refuses bodies above a size (413) or slower than a time (408) before the application sees any of them.
 
-    def __init__(self, app: App, *, bytes_max: int) -> None:
+    Args:
+        app: gets the whole body in one message.
+        bytes_max: of a body.
+        seconds_max: from the request's head to the body's last byte.
+    """
+
+    def __init__(self, app: App, *, bytes_max: int, seconds_max: float = BODY_SECONDS) -> None:
         self._app = app
         self._bytes_max = bytes_max
+        self._seconds_max = seconds_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS", "DELETE"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = b""
+        headers = dict(scope["headers"])
+        said = headers.get(b"content-length")
+        if said is None and b"transfer-encoding" not in headers:
+            await self._app(scope, receive, send)
+            return
+        if said is not None and said.isdigit() and int(said) > self._bytes_max:
+            await self._too_large(send)
+            return
+        parts: list[bytes] = []
+        left = self._bytes_max
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(self._seconds_max):
                 more = True
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         return
-                    body += message.get("body", b"")
+                    parts.append(message.get("body", b""))
                     more = message.get("more_body", False)
-                    if len(body) > self._bytes_max:
-                        await _plain(send, 413, "too_large", f"A body has at most {self._bytes_max} bytes; send less.")
+                    left -= len(parts[-1])
+                    if left < 0:
+                        await self._too_large(send)
                         return
         except TimeoutError:
-            await _plain(send, 408, "too_slow", f"The body did not arrive within {BODY_SECONDS:.0f} seconds.")
+            detail = f"The body did not arrive within {self._seconds_max:g} seconds; send it again over a faster line."
+            await _plain(send, 408, "too_slow", detail)
             return
-        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        whole: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
 
         async def once() -> Message:
             return whole.pop() if whole else await receive()
 
         await self._app(scope, once, send)
 
+    async def _too_large(self, send: Send) -> None:
+        await _plain(send, 413, "too_large", f"A body has at most {self._bytes_max} bytes; send less at a time.")
+
 
 async def _plain(send: Send, status: int, code: str, detail: str) -> None:
     text = f'{{"code":"{code}","detail":"{detail}","status":{status},"title":"{detail}","type":"about:blank"}}'
+    # The rest of the body is not read, so the connection cannot be used again.
     headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text.encode()})
 
 
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
 class RunningServer:
-    """An application served on loopback or another address by a thread of this process.
+    """An application served by a thread of this process; it answers when the constructor returns.
 
     Args:
-        app: the ASGI application.
+        app: the ASGI application; lifespan events are not sent, what is wired is wired before.
         host: address to bind.
         port: 0 for a free one.
+
+    Raises:
+        OSError: the address cannot be bound.
     """
 
     def __init__(self, app: App, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host, port))
+        self._socket = _bound(host, port)
         self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://{host}:{self.port}"
-        settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30)
-        self._server = uvicorn.Server(settings)
+        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                limit_concurrency=CONNECTIONS_MAX,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=STOP_SECONDS,
+            )
+        )
         self._thread = threading.Thread(target=self._serve, name=f"http-{self.port}", daemon=True)
         self._thread.start()
+        if not self._server.listening.wait(START_SECONDS):
+            self.stop()
+            raise OSError(f"The server on {self.url} did not start within {START_SECONDS:.0f} seconds; see the log.")
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
-        """Answer what is under way, then close."""
+        """Answer what is under way, for a bounded time, then close; a server may be stopped twice."""
         self._server.should_exit = True
-        self._thread.join(timeout=STOP_SECONDS)
+        self._thread.join(timeout=STOP_SECONDS + 5)
         self._socket.close()
 
     def wait(self) -> None:
@@ -102,39 +156,65 @@ class RunningServer:
             self._thread.join(timeout=1.0)
 
 
+def serve_app(app: App, *, host: str = "127.0.0.1", port: int = 0) -> RunningServer:
+    """Serve an application in a thread of this process. Args and Raises: see `RunningServer`."""
+    return RunningServer(app, host=host, port=port)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        text = f"The address {host}, port {port} cannot be bound ({error.strerror}); choose another one."
+        raise OSError(error.errno, text) from error
+    return bound
+
+
 class AsgiBridge(httpx.BaseTransport):
-    """Runs requests of a synchronous httpx client in an application of this process."""
+    """Runs requests of a synchronous httpx client in an application of this process, on a loop of its own.
+
+    What the application raises is logged and answered with 500, as a server would. Answers are not streamed.
+
+    Args:
+        app: the ASGI application.
+        timeout_seconds: for an answer, where the request itself sets no shorter time to read.
+    """
 
     def __init__(self, app: App, *, timeout_seconds: float = 60.0) -> None:
         self._app = app
         self._timeout_seconds = timeout_seconds
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="asgi-bridge", daemon=True)
+        self._closed = False
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="asgi-bridge", daemon=True)
         self._thread.start()
+        self._ready.wait()
+
+    async def _live(self) -> None:
+        # One task lives as long as the loop: worker threads of the application belong to it and are used again.
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        await self._stop.wait()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        answer = asyncio.run_coroutine_threadsafe(self._call(request, request.read()), self._loop)
+        if self._closed:
+            raise httpx.ConnectError("The room was closed.", request=request)
+        body = request.read()
+        answer = asyncio.run_coroutine_threadsafe(self._call(request, body), self._loop)
+        patience = request.extensions.get("timeout", {}).get("read") or self._timeout_seconds
         try:
-            return answer.result(timeout=self._timeout_seconds)
+            return answer.result(timeout=min(patience, self._timeout_seconds))
         except TimeoutError as error:
             answer.cancel()
-            raise httpx.ReadTimeout("The room did not answer in time.", request=request) from error
+            raise httpx.ReadTimeout("The room did not answer in time; try again.", request=request) from error
+        except concurrent.futures.CancelledError as error:
+            raise httpx.ReadError("The room was closed before it answered.", request=request) from error
 
     async def _call(self, request: httpx.Request, body: bytes) -> httpx.Response:
-        scope: Scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": request.method,
-            "headers": [(name.lower(), value) for name, value in request.headers.raw],
-            "scheme": request.url.scheme,
-            "path": request.url.path,
-            "raw_path": request.url.raw_path.split(b"?")[0],
-            "query_string": request.url.query,
-            "server": (request.url.host, request.url.port),
-            "client": ("127.0.0.1", 0),
-            "root_path": "",
-        }
         sent = False
         done = asyncio.Event()
         started: dict[str, Any] = {}
@@ -151,16 +231,42 @@ class AsgiBridge(httpx.BaseTransport):
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 started.update(message)
-            elif message["type"] == "http.response.body":
+            elif message["type"] == "http.response.body" and not done.is_set():
                 parts.append(message.get("body", b""))
                 if not message.get("more_body", False):
                     done.set()
 
-        await self._app(scope, receive, send)
-        return httpx.Response(started["status"], headers=started["headers"], content=b"".join(parts), request=request)
+        try:
+            await self._app(_scope(request), receive, send)
+        except Exception as bug:
+            _log.exception("application raised", exc_info=bug, extra={"method": request.method})
+        if not done.is_set():
+            return httpx.Response(500, text="Internal Server Error", request=request)
+        headers = started.get("headers", [])
+        content = b"" if request.method == "HEAD" else b"".join(parts)
+        return httpx.Response(started["status"], headers=headers, content=content, request=request)
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=STOP_SECONDS)
-        with contextlib.suppress(RuntimeError):
-            self._loop.close()
+        """End the loop and what still runs on it; a bridge may be closed twice."""
+        if not self._closed:
+            self._closed = True
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(timeout=STOP_SECONDS)
+
+
+def _scope(request: httpx.Request) -> Scope:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": request.method,
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "scheme": request.url.scheme,
+        "path": request.url.path,
+        "raw_path": request.url.raw_path.split(b"?")[0],
+        "query_string": request.url.query,
+        "server": (request.url.host, request.url.port),
+        "client": ("127.0.0.1", 0),
+        "root_path": "",
+        "state": {},
+    }
