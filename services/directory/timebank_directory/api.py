@@ -18,16 +18,16 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
+
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import b64_decode
 from timebank_contracts.names import HANDLE_PATTERN, NODE_PATTERN, Identity
 from timebank_contracts.registry import Registry
 from timebank_contracts.tokens import TOKEN_SECONDS_MAX, Caller, Issuer, TokenKey, audience, verify_token
-from timebank_kit.clock import Clock
-
 from timebank_directory.clients import Clients
 from timebank_directory.people import HandleInvalid, HandleTaken, People, Person
 from timebank_directory.rooms import LedgerDoor, PeerDirectories, RoomAway, RoomRefused
+from timebank_kit.clock import Clock
 
 Handle = Annotated[str, Field(pattern=HANDLE_PATTERN, examples=["bryn"])]
 
@@ -199,7 +199,7 @@ def _payee_routes(app: FastAPI, directory: Directory) -> None:
         return {"node": question.node, "alias": alias}
 
     @app.post("/v1/payees", operation_id="givePayee")
-    def give_payee(question: HandleQuestion, asked_by: Annotated[Caller, node]) -> dict[str, str]:
+    def give_payee(question: HandleQuestion, asked_by: Caller = node) -> dict[str, str]:
         """A receiving address for a peer's node, by the member's consent. Node token; the answer never says why not."""
         person = directory.people.by_handle(question.handle)
         if person is None or not person.payable_from_other_towns:

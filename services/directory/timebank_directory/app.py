@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity
 from timebank_contracts.registry import Registry
 from timebank_contracts.tokens import TOKEN_SECONDS_MAX, TokenKey, audience
-from timebank_kit.clock import Clock
-
 from timebank_directory.api import Directory, make_app
 from timebank_directory.clients import Clients
 from timebank_directory.people import People
 from timebank_directory.rooms import LedgerDoor, PeerDirectories
+from timebank_kit.clock import Clock
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from sqlalchemy import Column, LargeBinary, MetaData, String, Table, create_engi
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import StaticPool
+
 from timebank_contracts.errors import Malformed
 from timebank_contracts.tokens import SCOPES
 

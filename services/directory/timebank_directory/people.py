@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import StaticPool
+
 from timebank_contracts.names import HANDLE_PATTERN
 
 DOCUMENT_VERSION: Final = 1

@@ -7,8 +7,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class DirectorySettings(BaseSettings):
-    """`TIMEBANK_DIRECTORY_…`; an unknown variable with this prefix is an error (see `timebank_node.settings`)."""
+    """`TIMEBANK_DIRECTORY_…`; an unknown variable with this prefix is an error (see `timebank_kit.settings`)."""
 
     model_config = SettingsConfigDict(env_prefix="TIMEBANK_DIRECTORY_", frozen=True, extra="forbid")
 
+    ledger_url: str | None = Field(default=None, description="The town's ledger, when it is another process.")
     database: str = Field(default="sqlite://", description="SQLAlchemy URL of the erasable tables.")

@@ -13,15 +13,15 @@ from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import b64_decode
 from timebank_contracts.names import Identity
 from timebank_contracts.tokens import Caller, Issuer, audience, verify_token
-from timebank_kit.clock import Clock
-
 from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
+from timebank_kit.clock import Clock
 
 REGISTRY_TYPE = "application/vnd.dsse+json"
 
@@ -72,6 +72,8 @@ def make_app(
         except Malformed as error:
             raise _Denied(401, "unauthorised", str(error)) from error
 
+    known = Depends(caller)
+
     @app.exception_handler(_Denied)
     def denied(_: Request, error: _Denied) -> JSONResponse:
         return _problem(error.status, error.code, error.detail)
@@ -81,9 +83,9 @@ def make_app(
         sender_node: str,
         generation: str,
         to: str,
-        asked_by: Annotated[Caller, Depends(caller)],
         after: Annotated[int, Query(ge=0, le=2**53 - 1)],
         limit: Annotated[int, Query(ge=0, le=256)] = 256,
+        asked_by: Caller = known,
     ) -> Response:
         """One segment with the messages after a position, cut and signed now. Scope `federation`, of the peer `to`."""
         if "federation" not in asked_by.scopes or asked_by.issuer != to:
@@ -122,7 +124,7 @@ def make_app(
         return Response(envelope, media_type=REGISTRY_TYPE, headers={"X-Registry-Version": str(wanted)})
 
     @app.get("/v1/federation/state", operation_id="getFederationState", tags=["operators"])
-    def get_state(asked_by: Annotated[Caller, Depends(caller)]) -> dict[str, Any]:
+    def get_state(asked_by: Caller = known) -> dict[str, Any]:
         """Streams, counts and quarantine of this node. Scope `operate`."""
         if "operate" not in asked_by.scopes:
             raise _Denied(403, "forbidden", "This needs the scope operate.")

@@ -14,11 +14,10 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity
 from timebank_contracts.tokens import NODE_TOKEN_SECONDS, Issuer, TokenKey, audience
-from timebank_kit.clock import Clock
-
 from timebank_federation.api import make_app
 from timebank_federation.broker import Inbox, Outbox
 from timebank_federation.ledger_client import LedgerClient
@@ -27,6 +26,7 @@ from timebank_federation.receiver import HttpDoor, Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
 from timebank_federation.worker import Worker
+from timebank_kit.clock import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import httpx
+
 from timebank_contracts.tiles import decode_bundle
 
 BATCH_ENTRIES = 1024

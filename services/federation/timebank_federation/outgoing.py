@@ -70,7 +70,10 @@ class Outgoing:
         self.open = open_transfers
 
     def owes_heard(self) -> None:
-        """Messages of the peer were applied here, or came once more: it does not know yet that we heard them."""
+        """The peer lacks a statement of ours: its messages were applied here, or came once more, or were refused.
+
+        Refused means signed by a key that is not in force here: our statement tells the peer which registry is.
+        """
         self._owed = True
 
     def heard_from(self, *, heard: int, now: float) -> None:
@@ -87,6 +90,11 @@ class Outgoing:
             self.head = max(self.head, heard)
             self._waiting_since = now
             self._repeating = None
+
+    def send_again(self) -> None:
+        """What was sent and not heard is fresh once more: the own event key changed, and it must be signed anew."""
+        self.sent = self.heard
+        self._repeating = None
 
     def broker_returned(self) -> None:
         """The broker can be reached again: what lags is repeated without the long pause."""

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 import httpx
+
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import b64_decode
 from timebank_contracts.names import Identity
 from timebank_contracts.registry import RegisteredNode
 from timebank_contracts.segments import SEGMENT_BYTES_MAX, Segment, is_signed_by, parse_segment
-
 from timebank_federation.broker import BrokerAway, Inbox
 from timebank_federation.ledger_client import LedgerAway, LedgerClient, TakenSegment
 from timebank_federation.quarantine import Quarantine

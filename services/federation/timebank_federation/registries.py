@@ -24,12 +24,18 @@ class Registries:
         self._folder = folder
         self._pinned = pinned
         self._envelopes: list[bytes] = []
-        self.latest: Registry | None = None
-        if folder is not None and folder.exists():
-            version = 1
-            while (path := folder / f"{version}.json").exists():
-                self._take(path.read_bytes())
-                version += 1
+        self._latest: Registry | None = None
+        self._read_new()
+
+    @property
+    def latest(self) -> Registry | None:
+        """The registry in force, None for none; another process may have put a newer one into the folder."""
+        self._read_new()
+        return self._latest
+
+    def _read_new(self) -> None:
+        while self._folder is not None and (path := self._folder / f"{self.version + 1}.json").exists():
+            self._take(path.read_bytes())
 
     def add(self, envelope: bytes) -> Registry:
         """Verify the next version and keep it; a version that is held already is answered as it is.
@@ -38,8 +44,8 @@ class Registries:
             Malformed: it is not the next version, or another document of a held one (a fork).
         """
         if envelope in self._envelopes:
-            assert self.latest is not None
-            return self.latest
+            assert self._latest is not None
+            return self._latest
         registry = self._take(envelope)
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -47,17 +53,23 @@ class Registries:
         return registry
 
     def _take(self, envelope: bytes) -> Registry:
-        registry = open_registry(envelope, previous=self.latest)
-        if self.latest is None and self._pinned is not None and registry.sha256 != self._pinned:
+        registry = open_registry(envelope, previous=self._latest)
+        if self._latest is None and self._pinned is not None and registry.sha256 != self._pinned:
             raise Malformed("Version 1 of the registry is not the one whose hash was pinned; ask the operators.")
         self._envelopes.append(envelope)
-        self.latest = registry
+        self._latest = registry
         return registry
 
     @property
     def version(self) -> int:
         """The latest version, 0 for none."""
         return len(self._envelopes)
+
+    @property
+    def envelopes(self) -> dict[int, bytes]:
+        """Every signed document that is held, by version."""
+        self._read_new()
+        return dict(enumerate(self._envelopes, start=1))
 
     def envelope(self, version: int) -> bytes | None:
         """The signed document of a version, or None."""

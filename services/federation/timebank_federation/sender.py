@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import UNSET
+
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.checkpoint import Checkpoint, parse_checkpoint
@@ -24,11 +25,10 @@ from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity, inbox_topic
 from timebank_contracts.segments import SEGMENT_MESSAGES_MAX, Heard, cut, make_segment
 from timebank_contracts.streams import StreamHead, chain_next
-from timebank_kit.clock import Clock
-
 from timebank_federation.broker import BrokerAway, Outbox
 from timebank_federation.ledger_client import LedgerClient
 from timebank_federation.outgoing import Due, Outgoing
+from timebank_kit.clock import Clock
 
 KEPT_MESSAGES_MAX = 8_192
 CHECKPOINT_SECONDS = 1.0

@@ -9,11 +9,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class FederationSettings(BaseSettings):
-    """`TIMEBANK_FEDERATION_…`; an unknown variable with this prefix is an error (see `timebank_node.settings`)."""
+    """`TIMEBANK_FEDERATION_…`; an unknown variable with this prefix is an error (see `timebank_kit.settings`)."""
 
     model_config = SettingsConfigDict(env_prefix="TIMEBANK_FEDERATION_", frozen=True, extra="forbid")
 
     kafka: str | None = Field(default=None, description="host:port[,…] of the brokers; empty: pull over HTTPS only.")
+    ledger_url: str | None = Field(default=None, description="The town's ledger, when it is another process.")
+    directory_url: str | None = Field(default=None, description="The town's directory, when it is another process.")
     poll_seconds: float = Field(default=30.0, ge=0.1, le=3600, description="Pause between polls without a broker.")
     quarantine_folder: Path | None = Field(default=None, description="Where segments without effect are kept.")
     registry_folder: Path | None = Field(default=None, description="Where registry documents are kept.")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.names import Identity, check_identity

@@ -1,0 +1,121 @@
+"""The ledger, wired: the only place where its parts meet.
+
+Reading order of the room: `propose.py` and `peers.py` (what happens to the book), `writer.py` (when it is written),
+`edge.py` and `api.py` (who may ask), `index.py`, `publication.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from timebank_contracts.errors import Malformed
+from timebank_contracts.keys import SigningKey, b64_decode
+from timebank_contracts.note import parse_vkey
+from timebank_contracts.registry import Registry
+from timebank_kit.clock import Clock
+from timebank_kit.files import read_secret
+from timebank_kit.journal import open_journal, originator_of
+from timebank_kit.settings import read_settings
+from timebank_ledger.access import Access, issuers_of
+from timebank_ledger.api import make_app
+from timebank_ledger.follower import Follower
+from timebank_ledger.head import HeadFile
+from timebank_ledger.index import Index, index_url
+from timebank_ledger.publication import export_town
+from timebank_ledger.settings import Settings
+from timebank_ledger.writer import Writer
+
+_log = logging.getLogger(__name__)
+
+
+class WrongJournal(Exception):
+    """The journal belongs to another network or node; the text says which setting to change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenLedger:
+    """The running parts."""
+
+    settings: Settings
+    writer: Writer
+    index: Index
+    follower: Follower
+    app: FastAPI
+
+    def export(self, directory: Path, *, vkey: str, registries: Mapping[int, bytes]) -> int:
+        """Write the log up to now as files that an auditor takes; returns how many entries."""
+        return export_town(
+            self.writer.journal,
+            checkpoint=self.writer.checkpoint(fresh=True),
+            vkey=parse_vkey(vkey),
+            registries=registries,
+            directory=directory,
+        )
+
+    def close(self) -> None:
+        """Commit what is parked and release everything."""
+        self.follower.close()
+        self.writer.close()
+        self.index.close()
+        self.writer.journal.close()
+
+
+def open_ledger(
+    environ: Mapping[str, str],
+    *,
+    clock: Clock,
+    random_bytes: Callable[[int], bytes],
+    registry: Registry | None,
+) -> OpenLedger:
+    """Open the ledger that the settings describe: replay the journal, check it against the head file, make the API.
+
+    Args:
+        environ: holds `TIMEBANK_LEDGER_…`.
+        clock: gives times.
+        random_bytes: gives receiving addresses.
+        registry: the latest registry document that is held, or None.
+
+    Raises:
+        WrongJournal: the journal is another town's.
+        JournalBehindHead, UnsafeStorage, UnsafeFile, JournalTrouble, Refusal, Malformed: the text says what to do.
+    """
+    settings = read_settings(Settings, environ)
+    if settings.log_key_file is None or settings.tag_key_file is None or settings.token_key is None:
+        raise Malformed("Set TIMEBANK_LEDGER_LOG_KEY_FILE, …_TAG_KEY_FILE and …_TOKEN_KEY; `node init` makes them.")
+    name = f"{settings.network}/{settings.node}"
+    journal = open_journal(settings.journal_url, name)
+    writer = Writer(
+        journal,
+        clock=clock,
+        log_key=SigningKey(read_secret(settings.log_key_file)),
+        head=HeadFile(settings.head_file),
+        registry=registry,
+        queue_limit=settings.queue_limit,
+        on_stop=lambda reason: _log.critical("writer stopped", extra={"reason": reason}),
+    )
+    with writer.reading() as book:
+        found = book.identity
+        if found is not None and (found.network, found.node) != (settings.network, settings.node):
+            raise WrongJournal(f"The journal is {found.origin}'s; set TIMEBANK_LEDGER_JOURNAL_URL to this town's.")
+        # A registry that this journal has not accepted yet comes by PUT /v1/registry, after the one before it.
+        if registry is not None and registry.version > book.registry_version:
+            writer.registry = None
+    index = Index(index_url(settings.journal_url), journal, name=originator_of(name).hex)
+    event_keys = [] if settings.event_key is None else [b64_decode(settings.event_key)]
+    issuers = issuers_of(node=settings.node, token_keys=[b64_decode(settings.token_key)], event_keys=event_keys)
+    app = make_app(
+        writer=writer,
+        access=Access(settings.network, settings.node, issuers),
+        index=index,
+        settings=settings,
+        clock=clock,
+        tag_key=read_secret(settings.tag_key_file),
+        random_bytes=random_bytes,
+    )
+    follower = Follower(index, writer.tail)
+    return OpenLedger(settings=settings, writer=writer, index=index, follower=follower, app=app)

@@ -1,0 +1,221 @@
+"""The `timebank` command: what can be asked, and where it is done. Rooms load when their command runs.
+
+So `timebank audit` works where only the base distribution is installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from timebank_contracts.errors import Malformed, Refusal
+
+app = typer.Typer(
+    name="timebank",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Hours earned in one town, spent in another.",
+    epilog=(
+        "Examples:\n\n"
+        "  timebank demo                                  three towns, half a year, one audit\n\n"
+        "  timebank demo --serve                          the same, and the towns stay up\n\n"
+        "  timebank node init ./aberdare --network timebank.wales --node aberdare --url http://127.0.0.1:8101\n\n"
+        "  timebank network sign --out registry.json --operator op.key aberdare/node.json barry/node.json\n\n"
+        "  timebank node accept ./aberdare registry.json && timebank node serve ./aberdare --port 8101\n\n"
+        "  timebank audit verify ./logs/aberdare ./logs/barry"
+    ),
+)
+node_app = typer.Typer(no_args_is_help=True, help="A town's node: make it, let it accept a registry, serve it.")
+keys_app = typer.Typer(no_args_is_help=True, help="Keys: make an operator's, show public parts.")
+network_app = typer.Typer(no_args_is_help=True, help="A network: its operators sign the first registry.")
+serve_app = typer.Typer(no_args_is_help=True, help="One service of a node, as a process of its own.")
+client_app = typer.Typer(no_args_is_help=True, help="Programs that call a town's APIs.")
+app.add_typer(node_app, name="node")
+app.add_typer(keys_app, name="keys")
+app.add_typer(network_app, name="network")
+app.add_typer(serve_app, name="serve")
+app.add_typer(client_app, name="client")
+
+Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
+Port = Annotated[int, typer.Option(help="Port to serve on; 0: a free one.", min=0, max=65535)]
+Host = Annotated[str, typer.Option(help="Address to serve on.")]
+out = Console(highlight=False, soft_wrap=True)
+
+
+@node_app.command("init")
+def node_init(
+    folder: Folder,
+    network: Annotated[str, typer.Option(help="The network's DNS name, such as timebank.wales.")],
+    node: Annotated[str, typer.Option(help="The town's slug, such as aberdare.")],
+    url: Annotated[str, typer.Option(help="Where peers reach this node.")],
+    limit_hours: Annotated[int, typer.Option(help="What this town and a peer may owe each other.", min=0)] = 100,
+) -> None:
+    """Make a node's home with fresh keys, and say what the operators put into the registry."""
+    from timebank_node.commands_node import init_node  # noqa: PLC0415 - a room loads when its command runs
+
+    init_node(out, folder, network=network, node=node, url=url, limit=limit_hours * 60)
+
+
+@node_app.command("accept")
+def node_accept(
+    folder: Folder,
+    registry: Annotated[Path, typer.Argument(help="The signed registry.", exists=True, dir_okay=False)],
+    sha256: Annotated[str | None, typer.Option(help="Its hash, as the operators told you by another way.")] = None,
+) -> None:
+    """Verify the network's next registry and keep it in the home."""
+    from timebank_node.commands_node import accept_registry  # noqa: PLC0415
+
+    accept_registry(out, folder, registry, pinned=sha256)
+
+
+@node_app.command("serve")
+def node_serve(folder: Folder, port: Port = 8100, host: Host = "127.0.0.1") -> None:
+    """Serve every room of a node in one process, on one port."""
+    from timebank_node.commands_node import serve_node  # noqa: PLC0415
+
+    serve_node(out, folder, host=host, port=port)
+
+
+@node_app.command("export")
+def node_export(
+    folder: Folder,
+    directory: Annotated[Path, typer.Argument(help="Where the log is written.", file_okay=False)],
+) -> None:
+    """Write the town's log as files that an auditor takes: checkpoint, tiles, entries, vkey, registry."""
+    from timebank_node.commands_node import export_node  # noqa: PLC0415
+
+    export_node(out, folder, directory)
+
+
+@serve_app.command("ledger")
+def serve_ledger(folder: Folder, port: Port = 8101, host: Host = "127.0.0.1") -> None:
+    """Serve the ledger."""
+    from timebank_node.commands_node import serve_service  # noqa: PLC0415
+
+    serve_service(out, folder, "ledger", host=host, port=port)
+
+
+@serve_app.command("directory")
+def serve_directory(folder: Folder, port: Port = 8102, host: Host = "127.0.0.1") -> None:
+    """Serve the directory; TIMEBANK_DIRECTORY_LEDGER_URL names the ledger."""
+    from timebank_node.commands_node import serve_service  # noqa: PLC0415
+
+    serve_service(out, folder, "directory", host=host, port=port)
+
+
+@serve_app.command("federation")
+def serve_federation(folder: Folder, port: Port = 8103, host: Host = "127.0.0.1") -> None:
+    """Serve federation; TIMEBANK_FEDERATION_LEDGER_URL, …_DIRECTORY_URL and …_KAFKA name the others."""
+    from timebank_node.commands_node import serve_service  # noqa: PLC0415
+
+    serve_service(out, folder, "federation", host=host, port=port)
+
+
+@keys_app.command("new")
+def keys_new(
+    file: Annotated[Path, typer.Argument(help="The new key file; never overwritten.", dir_okay=False)],
+) -> None:
+    """Make an Ed25519 key (an operator's) and print its public part."""
+    from timebank_node.commands_keys import new_key  # noqa: PLC0415
+
+    new_key(out, file)
+
+
+@keys_app.command("show")
+def keys_show(
+    path: Annotated[Path, typer.Argument(help="A key file or a node's home.", exists=True)],
+) -> None:
+    """Print public keys, their ids and a node's verifier key. Secrets are never printed."""
+    from timebank_node.commands_keys import show_keys  # noqa: PLC0415
+
+    show_keys(out, path)
+
+
+@network_app.command("sign")
+def network_sign(
+    nodes: Annotated[list[Path], typer.Argument(help="node.json of each node.", exists=True, dir_okay=False)],
+    operator: Annotated[list[Path], typer.Option(help="An operator's key file; once for each.", exists=True)],
+    out_file: Annotated[Path, typer.Option("--out", help="The registry to write.", dir_okay=False)],
+    k: Annotated[int, typer.Option(help="How many operators must sign later versions.", min=1)] = 1,
+) -> None:
+    """Sign version 1 of a network's registry."""
+    from timebank_node.commands_keys import sign_registry  # noqa: PLC0415
+
+    sign_registry(out, nodes, operator, out_file, k=k)
+
+
+@client_app.command("add")
+def client_add(
+    folder: Folder,
+    client: Annotated[str, typer.Argument(help="The client's id: a-z, 0-9, -.")],
+    scope: Annotated[list[str], typer.Option(help="A scope; once for each.")],
+    account: Annotated[list[str] | None, typer.Option(help="An account that it may act for; none: all.")] = None,
+) -> None:
+    """Add a program that may call the town's APIs; its secret is printed once."""
+    from timebank_node.commands_node import add_client  # noqa: PLC0415
+
+    add_client(out, folder, client, scopes=scope, accounts=account)
+
+
+@app.command("demo")
+def demo(
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Keep each town's exported log in DIR/<town>.", file_okay=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every key and id.", min=0)] = 1,
+    serve: Annotated[bool, typer.Option("--serve", help="Leave the towns running and print their addresses.")] = False,
+    transfers: Annotated[
+        Path | None, typer.Option(help="Your own transfers (CSV); see deploy/demo/README.md.", dir_okay=False)
+    ] = None,
+    kafka: Annotated[str | None, typer.Option(help="host:port of a real Kafka.")] = None,
+    postgres: Annotated[str | None, typer.Option(help="DSN of a real PostgreSQL.")] = None,
+    clock: Annotated[str, typer.Option(help="season: the time of each row; now: the machine's clock.")] = "season",
+) -> None:
+    """Three towns through half a year of exchanges, then an audit of their exported logs."""
+    from timebank_node.demo import run_demo  # noqa: PLC0415
+
+    raise typer.Exit(
+        run_demo(
+            out,
+            out_folder=out_folder,
+            seed=seed,
+            serve=serve,
+            transfers=transfers,
+            kafka=kafka,
+            postgres=postgres,
+            clock=clock,
+        )
+    )
+
+
+def _mount_audit() -> None:
+    from timebank_audit.cli import app as audit_app  # noqa: PLC0415 - needs the base distribution only
+
+    app.add_typer(audit_app, name="audit")
+
+
+_mount_audit()
+
+
+def main() -> None:
+    """Run the command; an error that the user can mend is one sentence on standard error, and exit status 2."""
+    try:
+        app()
+    except (Malformed, Refusal) as refused:
+        _end(str(refused))
+    except ModuleNotFoundError as missing:
+        _end(f"This command needs the servers' libraries ({missing.name} is missing): pip install 'timebank[node]'")
+    except Exception as error:
+        if type(error).__module__.startswith("timebank_"):
+            _end(str(error))
+        raise
+
+
+def _end(sentence: str) -> None:
+    print(f"timebank: {sentence}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,159 @@
+"""Commands about a node: make it, accept a registry, serve it whole or by service, export its log, add a client."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import threading
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from timebank_contracts.errors import Malformed
+from timebank_contracts.names import Identity
+from timebank_directory.clients import Clients
+from timebank_directory.settings import DirectorySettings
+from timebank_federation.registries import Registries
+from timebank_federation.settings import FederationSettings
+from timebank_kit.clock import SystemClock
+from timebank_kit.logs import log_to_stderr
+from timebank_kit.settings import read_settings
+from timebank_kit.web import App, RunningServer
+from timebank_node.compose import (
+    HTTP_SECONDS,
+    PEER_SECONDS,
+    Surroundings,
+    compose_directory,
+    compose_federation,
+    compose_ledger,
+    environment,
+    open_town,
+)
+from timebank_node.home import Home, make_home, open_home
+
+FIRST_GENERATION = "g1"
+
+
+def init_node(out: Console, folder: Path, *, network: str, node: str, url: str, limit: int) -> None:
+    """Make a home and say what to do next."""
+    identity = Identity(network, node, FIRST_GENERATION)
+    home = make_home(folder, identity, url=url, limit=limit, random=secrets.token_bytes)
+    out.print(f"Made {home.identity.origin} in {folder}")
+    out.print(f"Give {folder / 'node.json'} to the network's operators; keep {folder / 'keys'} secret and backed up.")
+    out.print(f"Auditors verify its log with: {home.vkey}")
+
+
+def accept_registry(out: Console, folder: Path, file: Path, *, pinned: str | None) -> None:
+    """Verify the next registry and keep it; the running node hands it to its ledger at the next start."""
+    home = open_home(folder)
+    registries = Registries(home.registry_folder, pinned=pinned)
+    registry = registries.add(file.read_bytes())
+    if registry.find(home.identity.node) is None:
+        raise Malformed(f"The registry does not name {home.identity.node}; its operators must add it.")
+    out.print(f"Accepted registry version {registry.version} of {registry.network}, sha256 {registry.sha256}")
+
+
+def surroundings() -> Surroundings:
+    """The real world: the machine's clock, chance, environment and network."""
+    return Surroundings(
+        clock=SystemClock(),
+        random=secrets.token_bytes,
+        environ=dict(os.environ),
+        peer_http=httpx.Client(timeout=PEER_SECONDS, follow_redirects=False),
+    )
+
+
+def serve_node(out: Console, folder: Path, *, host: str, port: int) -> None:
+    """Serve every room in this process until a signal comes."""
+    log_to_stderr()
+    home = open_home(folder)
+    if host not in ("127.0.0.1", "::1", "localhost"):
+        raise Malformed("The town page has no sign-in yet: serve one process on 127.0.0.1, or each service by itself.")
+    town = open_town(home, surroundings())
+    town.start()
+    try:
+        _serve(out, town.app, host=host, port=port, what=home.identity.origin)
+    finally:
+        town.close()
+
+
+def serve_service(out: Console, folder: Path, service: str, *, host: str, port: int) -> None:
+    """Serve one service of a node in this process until a signal comes."""
+    log_to_stderr()
+    home = open_home(folder)
+    around = surroundings()
+    what = f"{home.identity.origin} {service}"
+    if service == "ledger":
+        ledger = compose_ledger(home, around)
+        try:
+            _serve(out, ledger.app, host=host, port=port, what=what)
+        finally:
+            ledger.close()
+    elif service == "directory":
+        settings = read_settings(DirectorySettings, environment(home, around.environ))
+        directory = compose_directory(home, around, _room(settings.ledger_url, "TIMEBANK_DIRECTORY_LEDGER_URL"))
+        try:
+            _serve(out, directory.app, host=host, port=port, what=what)
+        finally:
+            directory.close()
+    else:
+        _serve_federation(out, home, around, host=host, port=port, what=what)
+
+
+def _serve_federation(out: Console, home: Home, around: Surroundings, *, host: str, port: int, what: str) -> None:
+    settings = read_settings(FederationSettings, environment(home, around.environ))
+    ledger_http = _room(settings.ledger_url, "TIMEBANK_FEDERATION_LEDGER_URL")
+    directory_http = _room(settings.directory_url, "TIMEBANK_FEDERATION_DIRECTORY_URL")
+    federation = compose_federation(home, around, ledger_http, directory_http)
+    federation.hand_over_registries()
+    federation.worker.start()
+    try:
+        _serve(out, federation.app, host=host, port=port, what=what)
+    finally:
+        federation.close()
+
+
+def _room(url: str | None, variable: str) -> httpx.Client:
+    if url is None:
+        raise Malformed(f"Set {variable} to the address of that service, such as http://127.0.0.1:8101.")
+    return httpx.Client(base_url=url, timeout=HTTP_SECONDS)
+
+
+def _serve(out: Console, app: App, *, host: str, port: int, what: str) -> None:
+    server = RunningServer(app, host=host, port=port)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    out.print(f"{what} serves on {server.url}")
+    while not ended.wait(timeout=1.0):
+        pass
+    server.stop()
+
+
+def export_node(out: Console, folder: Path, directory: Path) -> None:
+    """Write a stopped node's log as files."""
+    home = open_home(folder)
+    around = surroundings()
+    ledger = compose_ledger(home, around)
+    try:
+        registries = Registries(home.registry_folder)
+        size = ledger.export(directory, vkey=home.vkey, registries=registries.envelopes)
+    finally:
+        ledger.close()
+    out.print(f"{size} entries of {home.identity.origin} in {directory}")
+
+
+def add_client(out: Console, folder: Path, client: str, *, scopes: list[str], accounts: list[str] | None) -> None:
+    """Add a client to the directory's database and print its secret once."""
+    home = open_home(folder)
+    settings = read_settings(DirectorySettings, environment(home, os.environ))
+    secret = secrets.token_urlsafe(32)
+    clients = Clients(settings.database, home.identity.node)
+    try:
+        clients.add(client, scopes=scopes, accounts=accounts, secret=secret, salt=secrets.token_bytes(16))
+    finally:
+        clients.close()
+    out.print(f"client_id={client}")
+    out.print(f"client_secret={secret}")

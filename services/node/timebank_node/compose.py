@@ -1,0 +1,208 @@
+"""A town from its rooms: the only place where services meet.
+
+    one process:       ledger app ◀─ in-process HTTP ─ directory, federation, console      one port (`dispatch`)
+    a process each:    ledger app ◀──────── HTTP ───── directory ◀── federation            a port each
+
+The rooms speak HTTP to each other in both, over another transport: one path, not two.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from timebank_console.app import make_app as make_console
+from timebank_contracts.keys import b64_encode
+from timebank_contracts.names import inbox_topic
+from timebank_contracts.registry import open_registry
+from timebank_contracts.tokens import TokenKey
+from timebank_directory.app import OpenDirectory, open_directory
+from timebank_directory.settings import DirectorySettings
+from timebank_federation.app import Federation, node_token, open_federation
+from timebank_federation.broker import EmbeddedBroker, Inbox, Outbox
+from timebank_federation.quarantine import Quarantine
+from timebank_federation.registries import Registries
+from timebank_federation.settings import FederationSettings
+from timebank_kit.clock import Clock
+from timebank_kit.settings import read_settings
+from timebank_kit.web import App, AsgiBridge
+from timebank_ledger.app import OpenLedger, open_ledger
+from timebank_node.bootstrap import TownPolicy, first_commands
+from timebank_node.dispatch import Dispatch, route
+from timebank_node.home import Home
+
+HTTP_SECONDS = 60.0
+PEER_SECONDS = 10.0
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a town gets from outside: time, chance, the environment, and the way to its peers."""
+
+    clock: Clock
+    random: Random
+    environ: Mapping[str, str] = field(default_factory=dict)
+    peer_http: httpx.Client
+    broker: EmbeddedBroker | None = None
+    """The broker inside this process; None: Kafka where the settings name it, else none."""
+    policy: TownPolicy = field(default_factory=TownPolicy)
+
+    def new_id(self) -> str:
+        """An opaque id of 20 characters a-z, 2-7 (100 random bits)."""
+        return base64.b32encode(self.random(13)).decode("ascii").lower()[:20]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Town:
+    """A town whose rooms all run in this process."""
+
+    home: Home
+    ledger: OpenLedger
+    directory: OpenDirectory
+    federation: Federation
+    app: App
+    bridges: tuple[AsgiBridge, ...]
+
+    def start(self) -> None:
+        """Start federation's threads."""
+        self.federation.worker.start()
+
+    def close(self) -> None:
+        """Stop federation, commit what is parked, release everything."""
+        self.federation.close()
+        self.directory.close()
+        self.ledger.close()
+        for bridge in self.bridges:
+            bridge.close()
+
+
+def environment(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings that follow from a home, overridden by the environment."""
+    folder = home.folder
+    first = home.registry_folder / "1.json"
+    pinned = {}
+    if first.exists():
+        # `node accept` verified it against what the operators told; the ledger takes no other as the first.
+        pinned["TIMEBANK_LEDGER_REGISTRY_SHA256"] = open_registry(first.read_bytes(), previous=None).sha256
+    return {
+        **pinned,
+        "TIMEBANK_LEDGER_NETWORK": home.identity.network,
+        "TIMEBANK_LEDGER_NODE": home.identity.node,
+        "TIMEBANK_LEDGER_JOURNAL_URL": f"sqlite:{folder}/journal.db",
+        "TIMEBANK_LEDGER_LOG_KEY_FILE": f"{folder}/keys/log.key",
+        "TIMEBANK_LEDGER_TAG_KEY_FILE": f"{folder}/keys/tag.key",
+        "TIMEBANK_LEDGER_HEAD_FILE": str(home.head_path),
+        "TIMEBANK_LEDGER_TOKEN_KEY": b64_encode(home.key("token").public),
+        "TIMEBANK_LEDGER_EVENT_KEY": b64_encode(home.key("event").public),
+        "TIMEBANK_DIRECTORY_DATABASE": f"sqlite:///{folder}/people.db",
+        "TIMEBANK_FEDERATION_QUARANTINE_FOLDER": f"{folder}/quarantine",
+        "TIMEBANK_FEDERATION_REGISTRY_FOLDER": str(home.registry_folder),
+        **environ,
+    }
+
+
+def compose_ledger(home: Home, around: Surroundings) -> OpenLedger:
+    """Open the ledger of a home; an empty journal gets its first entries."""
+    registries = Registries(home.registry_folder)
+    ledger = open_ledger(
+        environment(home, around.environ), clock=around.clock, random_bytes=around.random, registry=registries.latest
+    )
+    if ledger.writer.tail.length == 0:
+        for command in first_commands(home.identity, around.policy):
+            ledger.writer.submit(command).result()
+    return ledger
+
+
+def compose_directory(home: Home, around: Surroundings, ledger_http: httpx.Client) -> OpenDirectory:
+    """Open the directory of a home."""
+    settings = read_settings(DirectorySettings, environment(home, around.environ))
+    registries = Registries(home.registry_folder)
+    event = TokenKey(home.seed("event"), home.key("event").public)
+    return open_directory(
+        identity=home.identity,
+        token_seed=home.seed("token"),
+        database=settings.database,
+        ledger_http=ledger_http,
+        peer_http=around.peer_http,
+        node_token=lambda aud: node_token(event, home.identity, around.clock, aud=aud),
+        registry=lambda: registries.latest,
+        clock=around.clock,
+        new_id=around.new_id,
+    )
+
+
+def compose_federation(
+    home: Home, around: Surroundings, ledger_http: httpx.Client, directory_http: httpx.Client
+) -> Federation:
+    """Open the federation of a home; its threads do not run yet."""
+    settings = read_settings(FederationSettings, environment(home, around.environ))
+    outbox, inbox = _broker_of(home, around, settings)
+    return open_federation(
+        identity=home.identity,
+        event_seed=home.seed("event"),
+        token_public=home.key("token").public,
+        registries=Registries(settings.registry_folder),
+        ledger_http=ledger_http,
+        directory_http=directory_http,
+        peer_http=around.peer_http,
+        outbox=outbox,
+        inbox=inbox,
+        quarantine=Quarantine(settings.quarantine_folder),
+        clock=around.clock,
+        poll_seconds=settings.poll_seconds,
+    )
+
+
+def _broker_of(home: Home, around: Surroundings, settings: FederationSettings) -> tuple[Outbox | None, Inbox | None]:
+    topic = inbox_topic(home.identity.network, home.identity.node)
+    if around.broker is not None:
+        return around.broker.outbox(), around.broker.inbox(topic)
+    if settings.kafka:
+        # The client of Kafka loads only where a broker is used.
+        from timebank_federation.broker_kafka import KafkaInbox, KafkaOutbox  # noqa: PLC0415
+
+        return KafkaOutbox(settings.kafka), KafkaInbox(settings.kafka, topic)
+    return None, None
+
+
+def open_town(home: Home, around: Surroundings, *, title: str | None = None) -> Town:
+    """Open all rooms of a home in this process; federation's threads start with `Town.start`.
+
+    Raises:
+        UnsafeFile, UnsafeStorage, JournalBehindHead, Malformed, Refusal: the node must not run; the text says what to
+            change.
+    """
+    ledger = compose_ledger(home, around)
+    to_ledger = AsgiBridge(ledger.app)
+    ledger_http = httpx.Client(transport=to_ledger, base_url="http://ledger", timeout=HTTP_SECONDS)
+    directory = compose_directory(home, around, ledger_http)
+    to_directory = AsgiBridge(directory.app)
+    directory_http = httpx.Client(transport=to_directory, base_url="http://directory", timeout=HTTP_SECONDS)
+    federation = compose_federation(home, around, ledger_http, directory_http)
+    federation.hand_over_registries()
+    console = make_console(
+        home.identity,
+        ledger_http,
+        lambda: directory.token("reports:read", "audit:read", "operate", subject="console"),
+        title=title or home.identity.node.capitalize(),
+    )
+    app = Dispatch(
+        [
+            route(r"/v1/(members|organisations|people|token|payees/resolve)(/|$)", directory.app),
+            route(r"/v1/streams/[^/]+/[^/]+/[^/]+$|/v1/payees$|/v1/federation/|/\.well-known/", federation.app),
+            route(r"/$", console),
+        ],
+        otherwise=ledger.app,
+    )
+    return Town(
+        home=home,
+        ledger=ledger,
+        directory=directory,
+        federation=federation,
+        app=app,
+        bridges=(to_ledger, to_directory),
+    )
