@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from timebank_federation.outgoing import (
     REPEAT_MESSAGES_MAX,
     REPEAT_SECONDS_FIRST,
@@ -165,6 +166,13 @@ def test_messages_that_the_peer_pulled_are_not_sent_again() -> None:
     stream = Outgoing(head=8, heard=0, now=0.0)
     stream.heard_from(heard=6, now=1.0)
     assert stream.due(1.0) == Due(6, 8, "fresh")
+
+
+def test_under_a_new_key_everything_unheard_is_sent_at_once() -> None:
+    stream = started(head=9)
+    stream.heard_from(heard=4, now=1.0)
+    stream.send_again()
+    assert say(stream, 2.0) == Due(4, 9, "fresh")
 
 
 steps = st.lists(
