@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from msgspec import Raw
+
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.accept import Duplicate, Fresh, Gap, judge_segment

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import UNSET, Raw
+
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.book import apply
@@ -21,7 +22,6 @@ from timebank_contracts.names import federated_transfer, parse_transfer, transit
 from timebank_contracts.rules_accounts import RULES_VERSION
 from timebank_contracts.rules_transfers import reversal_postings
 from timebank_contracts.state import Book
-
 from timebank_ledger import commands as c
 
 Cite = Callable[[int], e.Entry | None]

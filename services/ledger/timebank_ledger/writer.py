@@ -28,11 +28,10 @@ from timebank_contracts.registry import Registry, open_registry
 from timebank_contracts.segments import parse_segment
 from timebank_kit.clock import Clock
 from timebank_kit.commit_loop import CommitLoop, Doubt, Halt
-from timebank_kit.journal import Journal, JournalTrouble, Record, scan
+from timebank_kit.journal import Journal, JournalTrouble, PositionTaken, Record, TailMissing, scan
 from timebank_kit.tail import Tail
-
 from timebank_ledger import commands as c
-from timebank_ledger.head import HeadFile
+from timebank_ledger.head import HeadFile, JournalBehindHead
 from timebank_ledger.peers import accept_registry, freeze, take_segment
 from timebank_ledger.propose import perform
 
@@ -158,6 +157,7 @@ class Writer:
                     raise Refusal("key_reused")
                 return known[1]
             promise: Future[Written] = Future()
+            promise.set_running_or_notify_cancel()
             self._in_flight[command.key] = (command.digest, promise)
         try:
             earlier = self._earlier(command)
@@ -227,6 +227,11 @@ class Writer:
             if records:
                 try:
                     self.journal.append(records)
+                except (PositionTaken, TailMissing) as other:
+                    self._on_stop(str(other))
+                    raise Halt(
+                        f"{other} Another process writes this journal, or it was replaced: run one only."
+                    ) from other
                 except JournalTrouble as trouble:
                     raise Doubt(f"The commit's outcome is unknown: {trouble}") from trouble
                 self.tail.publish(self._state.tree.size)
@@ -279,7 +284,12 @@ class Writer:
     def _recover(self) -> None:
         with self._lock:
             self.journal.reopen()
-            self._rebuild()
+            try:
+                self._rebuild()
+                self._head.check(self._state.tree.size, self._root_at)
+            except (Refusal, Malformed, JournalBehindHead) as wrong:
+                self._on_stop(str(wrong))
+                raise Halt(f"The journal read back is not the one that was written: {wrong}") from wrong
 
     def _rebuild(self) -> None:
         book, tree = replay(self.journal)
