@@ -31,6 +31,7 @@ from timebank_ledger.writer import Writer
 
 API_VERSION = "1"
 router = APIRouter(route_class=GuardedRoute, tags=["node"])
+ROUTERS = (api_transfers.router, api_accounts.router, api_peers.router, api_log.router, router)
 
 
 def make_app(
@@ -79,9 +80,8 @@ def _bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (api_transfers, api_accounts, api_peers, api_log):
-        app.include_router(routes.router)
-    app.include_router(router)
+    for routes in ROUTERS:
+        app.include_router(routes)
     answer_problems(app)
     return app
 

@@ -1,0 +1,111 @@
+"""Accounts over HTTP: opened, limited, frozen, closed, addressed; statements and sums."""
+
+from __future__ import annotations
+
+from tests.ledger.town_api import Town, gift
+
+
+def test_an_account_is_opened_with_the_town_s_limits(town: Town) -> None:
+    answer = town.operator().post("/v1/accounts", {"account": "cai", "kind": "member"}, key="k")
+    expected = {
+        "account": "cai",
+        "kind": "member",
+        "state": "open",
+        "balance": 0,
+        "in_transit": 0,
+        "floor": -600,
+        "ceiling": 6000,
+    }
+    assert (answer.status_code, answer.json()) == (201, expected)
+    assert answer.headers["X-Position"] == "7"
+    again = town.operator().post("/v1/accounts", {"account": "cai", "kind": "member"}, key="k")
+    assert (again.status_code, again.json()) == (201, expected)
+
+
+def test_an_account_opens_once(town: Town) -> None:
+    answer = town.operator().post("/v1/accounts", {"account": "alys", "kind": "member"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "account_exists")
+
+
+def test_an_account_of_a_peer_cannot_be_opened(town: Town) -> None:
+    body = {"account": "clearing:barry", "kind": "member"}
+    assert town.operator().post("/v1/accounts", body).json()["code"] == "account_kind"
+    body = {"account": "cai", "kind": "clearing"}
+    assert town.operator().post("/v1/accounts", body).json()["errors"][0]["field"] == "kind"
+
+
+def test_limits_and_states_change_by_an_operator(town: Town) -> None:
+    operator = town.operator()
+    limited = operator.put("/v1/accounts/alys/limits", {"floor": -60, "ceiling": 120})
+    assert (limited.json()["floor"], limited.json()["ceiling"]) == (-60, 120)
+    assert operator.put("/v1/accounts/alys/state", {"state": "frozen"}).json()["state"] == "frozen"
+    assert operator.put("/v1/accounts/alys/state", {"state": "open"}).json()["state"] == "open"
+    assert operator.put("/v1/accounts/bryn/state", {"state": "closed"}).json()["state"] == "closed"
+    assert operator.put("/v1/accounts/bryn/state", {"state": "open"}).json()["code"] == "account_closed"
+    assert operator.put("/v1/accounts/nobody/state", {"state": "open"}).json()["code"] == "account_unknown"
+
+
+def test_the_policy_changes_and_binds_new_accounts(town: Town) -> None:
+    operator = town.operator()
+    answer = operator.put("/v1/policy", {"default_floor": -60, "default_ceiling": 600, "debt_limit": 1_000})
+    assert answer.json() == {"default_floor": -60, "default_ceiling": 600, "debt_limit": 1_000, "position": 6}
+    assert operator.post("/v1/accounts", {"account": "cai", "kind": "member"}).json()["floor"] == -60
+
+
+def test_accounts_are_listed_in_pages_that_join(town: Town) -> None:
+    operator = town.operator()
+    seen, after = [], None
+    for _ in range(4):
+        page = operator.get("/v1/accounts", limit=1, **({} if after is None else {"after": after})).json()
+        seen += [one["account"] for one in page["accounts"]]
+        after = page["next"]
+    assert seen == ["alys", "bryn", "library", "pot"]
+    assert after is None
+
+
+def test_an_alias_is_issued_repeated_and_revoked(town: Town) -> None:
+    bryn = town.member("bryn")
+    issued = bryn.post("/v1/accounts/bryn/aliases", {}, key="k")
+    assert issued.status_code == 201
+    assert bryn.post("/v1/accounts/bryn/aliases", {}, key="k").json() == issued.json()
+    path = f"/v1/aliases/{issued.json()['alias']}"
+    assert town.member("alys").delete(path).json()["code"] == "forbidden"
+    assert bryn.delete(path).status_code == 204
+    assert bryn.delete(path).json()["code"] == "alias_unknown"
+
+
+def test_an_alias_for_a_town_that_is_no_peer_is_refused(town: Town) -> None:
+    answer = town.member("bryn").post("/v1/accounts/bryn/aliases", {"audience": "barry"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "peer_unknown")
+
+
+def test_a_statement_begins_at_its_opening_and_ends_at_its_closing(town: Town) -> None:
+    operator = town.operator()
+    for minutes in (10, 20, 30):
+        operator.post("/v1/transfers", gift("alys", "bryn", minutes))
+    statement = town.member("bryn").get("/v1/accounts/bryn/statement", from_position=7, to_position=8).json()
+    assert (statement["opening"], statement["closing"], statement["more"]) == (10, 30, False)
+    assert statement["lines"] == [
+        {
+            "position": 7,
+            "time": "2026-03-02T10:00:00.000Z",
+            "type": "transfer.posted",
+            "minutes": 20,
+            "transfer": "aberdare.g1.7",
+        }
+    ]
+    whole = town.member("bryn").get("/v1/accounts/bryn/statement").json()
+    assert (whole["from_position"], whole["to_position"], whole["closing"]) == (0, 9, 60)
+
+
+def test_a_statement_beyond_the_journal_ends_where_it_ends(town: Town) -> None:
+    statement = town.operator().get("/v1/accounts/bryn/statement", from_position=100, to_position=200).json()
+    assert (statement["from_position"], statement["to_position"], statement["lines"]) == (6, 6, [])
+
+
+def test_the_trial_balance_adds_up_to_nothing(town: Town) -> None:
+    operator = town.operator()
+    operator.post("/v1/transfers", gift("alys", "bryn", 90))
+    found = operator.get("/v1/trial-balance").json()
+    assert (found["entries"], found["credit"], found["debit"], found["total"]) == (7, 90, 90, 0)
+    assert {row["kind"]: row["accounts"] for row in found["rows"]} == {"member": 2, "organisation": 1, "pot": 1}
