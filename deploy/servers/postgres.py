@@ -7,7 +7,6 @@ the wheel's binaries where the environment cannot be read by others.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pwd
@@ -121,7 +120,7 @@ class PostgresServer(DatabaseServer):
         self.directory.mkdir(parents=True, exist_ok=True)
         if user is not None:
             self._hand_over(user)
-        binaries = _reachable(self.binaries.directory, user)
+        binaries = _reachable(self.binaries.directory, user, copy=self.directory / "installation")
         self._read_access()
         if not (self._data / "PG_VERSION").exists():
             self._make_cluster(binaries, user)
@@ -256,22 +255,12 @@ def _others_may_enter(directory: Path) -> bool:
     return bool(directory.stat().st_mode & 0o001)
 
 
-def _reachable(binaries: Path, user: User | None) -> Path:
-    """The binaries, or a copy of their whole installation where `user` can reach it."""
+def _reachable(binaries: Path, user: User | None, *, copy: Path) -> Path:
+    """The binaries, or those of a `copy` of their whole installation where `user` cannot reach them."""
     binaries = binaries.resolve()
     if user is None or all(_others_may_enter(parent) for parent in (binaries, *binaries.parents)):
         return binaries
-    installation = binaries.parent
-    stamp = f"{installation.stat().st_mtime_ns:x}"
-    copy = Path("/var/tmp") / f"timebank-{installation.name}-{stamp}"  # noqa: S108  (root's own, checked below)
     if not copy.exists():
-        staging = Path(tempfile.mkdtemp(dir=copy.parent, prefix="timebank-staging-"))
-        shutil.copytree(installation, staging / "tree", symlinks=True)
-        (staging / "tree").chmod(0o755)
-        with contextlib.suppress(OSError):  # somebody else was first
-            (staging / "tree").rename(copy)
-        shutil.rmtree(staging)
-    status = copy.lstat()
-    if status.st_uid != os.geteuid() or copy.is_symlink() or status.st_mode & 0o022:
-        raise ServerTrouble(f"{copy} is not ours alone: remove it, so that no foreign program runs.")
+        shutil.copytree(binaries.parent, copy, symlinks=True)
+        copy.chmod(0o755)
     return copy / binaries.name

