@@ -82,9 +82,10 @@ class Writer:
             apply(self.book, entry, cited=None if at is None else e.decode_entry(self.raws[at]))
             self.raws.append(e.encode_entry(entry))
 
-    def do(self, command: c.Command) -> e.Entry:
+    def do(self, command: c.Command, *, time: str | None = None) -> e.Entry:
         """Perform a command as the ledger does."""
-        written = perform(self.book, command, time=self.network.tick(), cite=lambda at: e.decode_entry(self.raws[at]))
+        now = time or self.network.tick()
+        written = perform(self.book, command, time=now, cite=lambda at: e.decode_entry(self.raws[at]))
         self.raws += [e.encode_entry(entry) for entry in written]
         return written[0]
 
@@ -160,10 +161,14 @@ class Writer:
             key=signed_by or self.event_key,
         )
 
-    def hear(self, sender: Writer) -> None:
-        """Take what the other town sent and this one did not hear yet."""
-        segment = sender.segment(self.node, after=self.book.peers[sender.node].incoming.n)
-        written, _ = take_segment(self.book, segment, time=self.network.tick())
+    def hear(
+        self, sender: Writer, *, until: int | None = None, heard: Heard | None = None, time: str | None = None
+    ) -> None:
+        """Take what the other town sent and this one did not hear yet, or a part of it."""
+        after = self.book.peers[sender.node].incoming.n
+        messages = sender.messages(self.node)[after:until]
+        segment = sender.segment(self.node, after=after, messages=messages, heard=heard)
+        written, _ = take_segment(self.book, segment, time=time or self.network.tick())
         self.raws += [e.encode_entry(entry) for entry in written]
 
     def export(self, directory: Path) -> Path:

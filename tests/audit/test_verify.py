@@ -1,0 +1,165 @@
+"""The auditor's promises: a good export passes, each planted fault gets exactly its code, and no check is idle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audit.builder import Network, key, season
+from tests.audit.mutators import MUTATORS
+from timebank_audit.codes import CODES, Verdict
+from timebank_audit.report import make_report
+from timebank_audit.trust import FROM_EXPORT, Trust, trust_keys
+from timebank_audit.verify import verify
+from timebank_contracts.note import VerifierKey
+
+UNREACHABLE = {"A35", "A46", "A47"}
+"""Sums that `apply` and equal streams imply: they are reached only when the finer check is switched off."""
+
+SUMS = [
+    ("A30", {"A30"}, "A35"),
+    ("A41", {"A41"}, "A46"),
+    ("A41", {"A41", "A46"}, "A47"),
+]
+
+
+def audited(directory: Path, *, trust: Trust = FROM_EXPORT, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+    return make_report(verify([directory], trust=trust, without=without), version="test")
+
+
+def codes(report: dict[str, Any]) -> set[str]:
+    return {finding["code"] for finding in report["findings"]}
+
+
+@pytest.mark.parametrize("name", sorted(MUTATORS))
+def test_a_planted_fault_gets_exactly_its_code_and_exit_status(name: str, tmp_path: Path) -> None:
+    MUTATORS[name](tmp_path)
+    report = audited(tmp_path)
+    code = name[:3]
+    assert codes(report) == {code}, report["findings"]
+    assert report["exit"] == (1 if CODES[code].verdict is Verdict.FAIL else 3)
+    assert report["verdict"] == CODES[code].verdict.value
+
+
+@pytest.mark.parametrize("name", sorted(MUTATORS))
+def test_a_fault_is_not_seen_when_its_check_is_switched_off_and_the_audit_still_does_not_pass(
+    name: str, tmp_path: Path
+) -> None:
+    MUTATORS[name](tmp_path)
+    report = audited(tmp_path, without=frozenset({name[:3]}))
+    assert name[:3] not in codes(report)
+    assert report["verdict"] != "PASS"
+
+
+@pytest.mark.parametrize(("name", "off", "code"), SUMS)
+def test_the_sums_find_by_themselves_what_a_finer_check_would_have_found(
+    name: str, off: set[str], code: str, tmp_path: Path
+) -> None:
+    MUTATORS[name](tmp_path)
+    assert codes(audited(tmp_path, without=frozenset(off))) == {code}
+    assert codes(audited(tmp_path, without=frozenset(off | {code}))).isdisjoint({code})
+
+
+def test_every_check_has_a_fault_that_only_it_finds() -> None:
+    assert {name[:3] for name in MUTATORS} | UNREACHABLE == set(CODES)
+    assert {code for _, _, code in SUMS} == UNREACHABLE
+
+
+def test_a_good_export_passes_and_every_check_examined_something(tmp_path: Path) -> None:
+    report = audited(season().export(tmp_path))
+    assert (report["verdict"], report["exit"], report["findings"]) == ("PASS", 0, [])
+    assert [check["code"] for check in report["checks"] if check["verdict"] != "PASS"] == []
+
+
+def test_two_towns_of_three_that_never_spoke_pass(tmp_path: Path) -> None:
+    season().export(tmp_path)
+    report = make_report(verify([tmp_path / "aberdare", tmp_path / "caernarfon"]), version="test")
+    assert codes(report) == {"A48"}
+    network = Network("aberdare", "barry")
+    network.towns["aberdare"].give()
+    quiet = make_report(verify([network.export(tmp_path / "quiet")]), version="test")
+    assert quiet["verdict"] == "PASS"
+
+
+def test_exports_of_different_moments_are_judged_at_the_greatest_consistent_cut(tmp_path: Path) -> None:
+    network = season()
+    network.towns["aberdare"].export(tmp_path)
+    a, b, d = network.towns.values()
+    a.send("barry", 21)
+    b.hear(a)
+    b.send("caernarfon", 9)
+    d.hear(b)
+    b.export(tmp_path)
+    d.export(tmp_path)
+    report = audited(tmp_path)
+    towns = {town["town"]: town for town in report["towns"]}
+    assert (report["verdict"], report["findings"]) == ("PASS", [])
+    assert towns["barry"]["cut"] < towns["barry"]["size"]
+    assert towns["caernarfon"]["cut"] < towns["caernarfon"]["size"]
+    assert sum("greatest consistent cut" in sentence for sentence in report["not_proven"]) == 2
+    assert {check["code"]: check["examined"] for check in report["checks"]}["A47"] == 3
+
+
+def test_what_is_always_listed_is_listed(tmp_path: Path) -> None:
+    report = audited(season().export(tmp_path))
+    assert {(row["town"], row["kind"], row["count"], row["minutes"]) for row in report["listed"]} >= {
+        ("aberdare", "reversal", 1, 15),
+        ("barry", "grant", 1, 600),
+        ("barry", "confirmed by nobody", 1, 5),
+    }
+
+
+def test_a_key_that_came_with_the_export_is_listed_as_not_proven(tmp_path: Path) -> None:
+    network = season()
+    network.export(tmp_path)
+    assert any("came with its export" in sentence for sentence in audited(tmp_path)["not_proven"])
+    keys = [VerifierKey(town.identity.origin, town.log_key.public) for town in network.towns.values()]
+    report = audited(tmp_path, trust=trust_keys(keys))
+    assert report["verdict"] == "PASS"
+    assert not any("came with its export" in sentence for sentence in report["not_proven"])
+
+
+def test_a_log_whose_key_was_not_given_is_not_proven(tmp_path: Path) -> None:
+    network = season()
+    network.export(tmp_path)
+    keys = [VerifierKey(town.identity.origin, town.log_key.public) for town in network.towns.values()]
+    assert audited(tmp_path, trust=trust_keys(keys[:2]))["verdict"] == "NOT PROVEN"
+
+
+def test_another_key_obtained_elsewhere_fails(tmp_path: Path) -> None:
+    network = season()
+    network.export(tmp_path)
+    keys = [VerifierKey(town.identity.origin, key("another").public) for town in network.towns.values()]
+    report = audited(tmp_path, trust=trust_keys(keys))
+    assert "A10" in codes(report)
+    assert report["exit"] == 1
+
+
+def test_two_audits_of_the_same_files_give_the_same_hash_and_of_others_another(tmp_path: Path) -> None:
+    season().export(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    one, two = audited(tmp_path / "one"), audited(tmp_path / "two")
+    assert json.dumps(one) == json.dumps(two)
+    MUTATORS["A40"](tmp_path / "three")
+    assert audited(tmp_path / "three")["sha256"] != one["sha256"]
+
+
+def test_a_town_that_stops_does_not_stop_the_others(tmp_path: Path) -> None:
+    MUTATORS["A30"](tmp_path)
+    report = audited(tmp_path)
+    towns = {town["town"]: town for town in report["towns"]}
+    assert "stopped at entry" in towns["barry"]["unusable"]
+    assert towns["aberdare"]["replayed"] == towns["aberdare"]["size"]
+
+
+def test_a_finding_names_town_place_expected_and_found(tmp_path: Path) -> None:
+    MUTATORS["A32"](tmp_path)
+    [finding] = audited(tmp_path)["findings"]
+    assert finding["town"] == "barry"
+    assert finding["place"] == "entry 33"
+    assert "alys" in finding["expected"]
+    assert finding["found"].startswith("floor:")
