@@ -22,6 +22,8 @@ from timebank_contracts.streams import StreamHead, chain_next, chain_start
 
 def registry_accepted(book: Book, entry: e.RegistryAcceptedEntry) -> None:
     _bare(entry)
+    if entry.by.kind not in ("operator", "rule"):
+        raise Refusal("purpose_invalid", "An operator, or the network's rule, accepts a registry.")
     if entry.data.version <= book.registry_version:
         raise Refusal("registry_invalid")
     book.registry_version = entry.data.version

@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
+from timebank_contracts.amounts import MINUTES_MAX
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.moments import served_on_is_possible
 from timebank_contracts.names import clearing, federated_transfer, local_transfer, parse_transfer, transit
@@ -67,6 +68,8 @@ def posted(book: Book, entry: e.TransferPosted) -> None:
         account = accounts.get(account_id)
         if account is None:
             raise Refusal("account_unknown")
+        if not -MINUTES_MAX <= minutes <= MINUTES_MAX:
+            raise Refusal("amount_out_of_range")
         total += minutes
         legs.append((account, minutes))
         if minutes < 0:
@@ -337,8 +340,12 @@ def reversed_(book: Book, entry: e.TransferReversed, cited: e.Entry | None) -> N
     taken = dict(postings).get("pot", 0)
     if taken > 0 and pot is None:
         raise Refusal("account_unknown", "A closed account's minutes go to the pot; open it first.")
-    if taken < 0 and (pot is None or pot.balance + taken < pot.floor):
+    if taken and pot is None:
+        raise Refusal("account_unknown", "The pot would bear a part of this, and the town has none; open it first.")
+    if taken < 0 and pot is not None and pot.balance + taken < pot.floor:
         raise Refusal("floor", "The account cannot give the minutes back and the pot cannot bear them.")
+    if abs(taken) > MINUTES_MAX:
+        raise Refusal("amount_out_of_range", "The pot would bear more than one posting may move.")
     book.reversed.add(position)
     for account_id, minutes in postings:
         book.accounts[account_id].balance += minutes

@@ -53,7 +53,12 @@ def take_segment(book: Book, raw: bytes, *, time: str) -> tuple[list[e.Entry], D
     written: list[e.Entry] = [accepted]
     for message in judged.messages:
         entry = _answer(book, peer, message, now, by)
-        apply(book, entry)
+        try:
+            apply(book, entry)
+        except Refusal as refusal:
+            raise AssertionError(
+                "A judged message was refused: the book is half changed, the writer must stop"
+            ) from refusal
         written.append(entry)
     return written, judged
 
@@ -125,12 +130,17 @@ def accept_registry(
         by: who accepts it.
 
     Raises:
-        Refusal: `registry_invalid`: another network, this node is missing from it, or not newer.
+        Refusal: `registry_invalid`: another network, this node is missing from it, not newer, or a peer in it has
+            another generation than the one known here.
     """
     me = book.me
     own = registry.find(me.node)
     if registry.network != me.network or own is None or own.generation != me.generation:
         raise Refusal("registry_invalid", "The registry is of another network, or does not name this node.")
+    for node in registry.nodes:
+        known = book.peers.get(node.node)
+        if known is not None and known.generation != node.generation:
+            raise Refusal("registry_invalid", f"{node.node} has a new generation; its old one must be closed first.")
     now = max(time, book.time)
     data = e.RegistryAccepted(version=registry.version, sha256=registry.sha256)
     written: list[e.Entry] = [e.RegistryAcceptedEntry(n=book.n, time=now, by=by, data=data)]

@@ -1,0 +1,108 @@
+"""What `perform` and its companions must never do: write what cannot be read back, or leave the book half changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from timebank_contracts import entries as e
+from timebank_contracts.errors import Refusal
+from timebank_contracts.keys import SigningKey, b64_encode
+from timebank_contracts.registry import FIRST_PREVIOUS, Operators, RegisteredNode, Registry
+from timebank_contracts.state import Book
+from timebank_ledger import commands as c
+from timebank_ledger.peers import accept_registry
+from timebank_ledger.propose import perform
+
+OPERATOR = e.Actor(kind="operator", id="op")
+TIME = "2026-03-01T08:00:00.000Z"
+
+
+class Ledger:
+    """A book and its entries."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.entries: list[e.Entry] = []
+        self.do(c.OpenNode(by=OPERATOR, network="timebank.example", node="aberdare", generation="g1"))
+
+    def do(self, command: c.Command) -> e.Entry:
+        self.entries += perform(self.book, command, time=TIME, cite=lambda position: self.entries[position])
+        return self.entries[-1]
+
+    def open(self, account: str, kind: str = "member") -> None:
+        self.do(c.OpenAccount(by=OPERATOR, account=account, kind=kind, floor=-10_000_000, ceiling=10_000_000))
+
+    def pay(self, payer: str, payee: str, minutes: int) -> e.Entry:
+        postings = ((payer, -minutes), (payee, minutes))
+        return self.do(c.PostTransfer(by=OPERATOR, postings=postings, purpose="gift", confirmed_by="broker"))
+
+
+@pytest.mark.parametrize("minutes", [60_001, 2**53, 2**63])
+def test_minutes_that_no_entry_can_hold_are_refused(minutes: int) -> None:
+    ledger = Ledger()
+    ledger.open("alys")
+    ledger.open("bryn")
+    with pytest.raises(Refusal, match="amount_out_of_range"):
+        ledger.pay("alys", "bryn", minutes)
+    assert ledger.book.accounts["alys"].balance == 0
+
+
+def test_a_reversal_that_a_missing_pot_would_bear_is_refused() -> None:
+    ledger = Ledger()
+    for account in ("alys", "bryn", "carys"):
+        ledger.open(account)
+    original = ledger.pay("alys", "bryn", 60)
+    ledger.pay("carys", "alys", 60)
+    ledger.do(c.SetAccountState(by=OPERATOR, account="alys", state="closed"))
+    reverse = c.ReverseTransfer(by=OPERATOR, transfer=f"aberdare.g1.{original.n}", reason="mistake")
+    with pytest.raises(Refusal, match="account_unknown"):
+        ledger.do(reverse)
+    assert (ledger.book.accounts["bryn"].balance, ledger.book.reversed) == (60, set())
+    ledger.open("pot", "pot")
+    ledger.do(reverse)
+    assert {name: account.balance for name, account in ledger.book.accounts.items()} == {
+        "alys": 0,
+        "bryn": 0,
+        "carys": -60,
+        "pot": 60,
+    }
+
+
+def key(number: int) -> str:
+    return b64_encode(SigningKey(bytes([number]) * 32).public)
+
+
+def registry(version: int, *, barry: str) -> Registry:
+    nodes = [
+        RegisteredNode(
+            node=node,
+            generation=generation,
+            state="open",
+            event_keys=[key(number)],
+            log_keys=[key(number + 1)],
+            protocols=[1],
+            url=f"https://{node}.example",
+            limit=600,
+        )
+        for number, (node, generation) in enumerate((("aberdare", "g1"), ("barry", barry)), start=3)
+    ]
+    operators = Operators(k=1, keys=[key(1)])
+    return Registry(
+        protocol=1,
+        network="timebank.example",
+        version=version,
+        previous=FIRST_PREVIOUS,
+        operators=operators,
+        nodes=nodes,
+    )
+
+
+def test_a_registry_that_is_refused_leaves_the_book_as_it_was() -> None:
+    ledger = Ledger()
+    accept_registry(ledger.book, registry(1, barry="g1"), own_limits={}, time=TIME, by=OPERATOR)
+    before = ledger.book.n
+    with pytest.raises(Refusal, match="new generation"):
+        accept_registry(ledger.book, registry(2, barry="g2"), own_limits={}, time=TIME, by=OPERATOR)
+    with pytest.raises(Refusal, match="purpose_invalid"):
+        accept_registry(ledger.book, registry(2, barry="g1"), own_limits={}, time=TIME, by=e.Actor(kind="broker"))
+    assert (ledger.book.n, ledger.book.registry_version) == (before, 1)
