@@ -61,8 +61,8 @@ class PaperTown:
     def write(self, kind: type[AnEntry], data: Any, *, by: e.Actor = OPERATOR, **rest: Any) -> AnEntry:
         """Build the next entry, let `apply` judge it and keep its bytes; raises what `apply` raises."""
         cited = rest.pop("cited", None)
-        head: dict[str, Any] = {"n": self.book.n, "time": rest.pop("time", self.now), "by": by, "data": data}
-        entry = kind(**head, **rest)
+        head: dict[str, Any] = {"n": self.book.n, "time": self.now, "by": by, "data": data}
+        entry = kind(**(head | rest))
         raw = e.encode_entry(entry)
         apply(self.book, entry, cited=cited)
         self.entries.append(entry)
