@@ -124,7 +124,7 @@ def test_every_route_declares_its_scopes_and_enforces_them(town: Town) -> None:
             path = route.path
             for name, value in names.items():
                 path = path.replace(f"{{{name}}}", value)
-            for method in route.methods if route.scopes else ():
+            for method in (route.methods or ()) if route.scopes else ():
                 answer = town.http.request(method, path)
                 assert (answer.status_code, answer.json()["code"]) == (401, "unauthorised"), path
                 assert answer.headers["WWW-Authenticate"] == "Bearer"

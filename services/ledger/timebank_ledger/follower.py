@@ -43,11 +43,16 @@ class Follower:
             if length <= self._index.position or self._closing.wait(PAUSE_SECONDS):
                 continue
             try:
-                self._index.advance_chunk(self._tail.length)
-                while self._tail.length == length and self._index.advance_chunk(length):
-                    pass
+                take_turn(self._index, self._tail, length)
                 trouble_seconds = PAUSE_SECONDS
             except (SQLAlchemyError, JournalTrouble):
                 _log.exception("the index could not be advanced", extra={"position": self._index.position})
                 self._closing.wait(trouble_seconds)
                 trouble_seconds = min(trouble_seconds * 2, TROUBLE_SECONDS_MAX)
+
+
+def take_turn(index: Index, tail: Tail, length: int) -> None:
+    """Index one chunk; and all that is missing when the journal has rested at `length` since the turn began."""
+    index.advance_chunk(tail.length)
+    while tail.length == length and index.advance_chunk(length):
+        pass
