@@ -1,0 +1,34 @@
+"""The rules a simulated town runs by: the real ones, or a variant that is broken on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from timebank_contracts.registry import Registry
+from timebank_contracts.state import Book
+from timebank_federation.outgoing import Outgoing
+from timebank_ledger.peers import take_segment
+
+
+def _as_signed(registry: Registry) -> Registry:
+    return registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a test may replace to prove that the simulation notices."""
+
+    take_segment: Callable[..., tuple[list[Any], Any]] = take_segment
+    outgoing: Callable[..., Outgoing] = Outgoing
+    read_registry: Callable[[Registry], Registry] = _as_signed
+    answers_pulls: bool = True
+    looks_keys_up: bool = True
+    answers_after_commit: bool = True
+    sends_after_commit: bool = True
+    commits_whole_batches: bool = True
+
+
+RulesOf = Callable[[Book], Rules]
+REAL = Rules()

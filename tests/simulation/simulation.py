@@ -1,0 +1,128 @@
+"""One run: towns, network, people and misfortune from one seed; then healing, and the demand that everything ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.simulation.clients import Clients
+from tests.simulation.faults import Faults
+from tests.simulation.mail import Mail
+from tests.simulation.network import Network
+from tests.simulation.promises import Broken, Promises
+from tests.simulation.registries import Registries
+from tests.simulation.rules import REAL, Rules
+from tests.simulation.schedule import Schedule
+from tests.simulation.town import Town
+
+NAMES = ("aberdare", "barry", "caernarfon", "denbigh", "ebbw-vale")
+TRANSFERS_END_SECONDS = 75.0
+"""P8: 60 s to the next statement of a town that waits, and the way of the messages."""
+STREAMS_HEARD_SECONDS = 150.0
+PAIR_LIMIT = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run was like."""
+
+    seed: int
+    trace: str
+    entries: int
+    transfers: int
+    events: int
+    ended_after_seconds: float
+    heard_after_seconds: float
+
+
+class Simulation:
+    """The world of one seed."""
+
+    def __init__(self, seed: int, *, rules: Rules = REAL, towns: int | None = None, story: bool = False) -> None:
+        self.seed = seed
+        self.schedule = Schedule(seed)
+        if story:
+            self.schedule.story = []
+        if towns is None:
+            towns = self.schedule.random.choice((3, 3, 3, 2, 4, 5))
+        names = list(NAMES[:towns])
+        self.registries = Registries(names, limit=PAIR_LIMIT)
+        self.network = Network(self.schedule, names)
+        self.towns = [Town(self.schedule, name, rules) for name in names]
+        self.mails = [Mail(town, self.network, self.registries) for town in self.towns]
+        for mail in self.mails:
+            mail.offices = {other.town.name: other for other in self.mails}
+        self.promises = Promises(self.towns)
+        self.clients = Clients(self.towns, self.registries, self.promises, self.schedule)
+        self.faults = Faults(self.schedule, self.towns, self.mails, self.clients, self.registries)
+
+    def found(self) -> None:
+        """Found every town, in good weather."""
+        for town, mail in zip(self.towns, self.mails, strict=True):
+            mail.rebuilt([])
+            self.clients.found(town)
+        self.schedule.run_until(10.0)
+
+    def run(self) -> Result:
+        """Both phases; raises `Broken` when a promise is."""
+        self.found()
+        chance = self.schedule.random
+        seconds = chance.choice((60.0, 200.0, 600.0))
+        at = 0.0
+        acts = chance.choice((10, 25, 50, 120))
+        while at < seconds:
+            self.schedule.after(at, self.clients.act)
+            at += chance.expovariate(acts / seconds)
+        self.faults.begin(seconds)
+        self.schedule.run_until(self.schedule.now + seconds)
+        for town in self.towns:
+            if town.up:
+                self.promises.judge_memory(town)
+        ended, heard = self.heal()
+        for town in self.towns:
+            self.promises.judge_memory(town)
+            self.schedule.note(f"{town.name} {town.book.n}", town.memory.tree.root())
+        self.promises.judge_cut({town.name: chance.randint(0, town.book.n) for town in self.towns})
+        return Result(
+            seed=self.seed,
+            trace=self.schedule.trace,
+            entries=sum(town.book.n for town in self.towns),
+            transfers=sum(len(journal.outcomes) for journal in self.promises.journals.values()),
+            events=self.schedule.events,
+            ended_after_seconds=ended,
+            heard_after_seconds=heard,
+        )
+
+    def heal(self) -> tuple[float, float]:
+        """Heal, and wait for the end of every transfer and for every stream to be heard; P8.
+
+        Returns:
+            Seconds from healing until both.
+        """
+        self.faults.heal()
+        start = self.schedule.now
+        for town in self.towns:
+            if town.stopped:
+                raise Broken(f"P8: {town.name} stopped: {town.stopped}")
+        if not self.schedule.run_until(start + TRANSFERS_END_SECONDS, stop=self.transfers_ended):
+            raise Broken(f"P8: {self.open_transfers()} transfers are open {TRANSFERS_END_SECONDS} s after healing.")
+        ended = self.schedule.now - start
+        if not self.schedule.run_until(start + STREAMS_HEARD_SECONDS, stop=self.everything_heard):
+            raise Broken(f"P8: a stream is not heard {STREAMS_HEARD_SECONDS} s after healing.")
+        return ended, self.schedule.now - start
+
+    def open_transfers(self) -> int:
+        """Transfers without an outcome at their payer's town."""
+        return sum(len(town.book.open_transfers) for town in self.towns)
+
+    def transfers_ended(self) -> bool:
+        """Whether no transfer is open and no client waits."""
+        return not self.clients.waiting and not self.open_transfers()
+
+    def everything_heard(self) -> bool:
+        """Whether every sender knows that its peer applied all it sent."""
+        return self.transfers_ended() and all(
+            out.heard == out.head == peer.outgoing.n
+            for mail in self.mails
+            for name, out in mail.outgoing.items()
+            if (peer := mail.town.book.peers[name])
+        )
