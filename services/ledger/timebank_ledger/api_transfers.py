@@ -116,15 +116,24 @@ async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request) -> 
 
 
 def _park_all(edge: Edge, caller: Caller, raws: list[msgspec.Raw]) -> list[dict[str, Any] | Future[Written]]:
-    return [_park(edge, caller, raw) for raw in raws]
+    """Make every command, then park them all: the writer finds them together and commits them together."""
+    commands = [_command(edge, caller, raw) for raw in raws]
+    return [one if isinstance(one, dict) else _park(edge, one) for one in commands]
 
 
-def _park(edge: Edge, caller: Caller, raw: msgspec.Raw) -> dict[str, Any] | Future[Written]:
+def _command(edge: Edge, caller: Caller, raw: msgspec.Raw) -> dict[str, Any] | c.Command:
     try:
         item = decode_item(raw)
-        return edge.writer.submit(item_command(item, _asking(edge, caller, check_key(item.key))))
+        return item_command(item, _asking(edge, caller, check_key(item.key)))
     except msgspec.ValidationError as error:
         return _problem_answer(invalid_field(error))
+    except _ANSWERED as error:
+        return _problem_answer(problem_of(error))
+
+
+def _park(edge: Edge, command: c.Command) -> dict[str, Any] | Future[Written]:
+    try:
+        return edge.writer.submit(command)
     except _ANSWERED as error:
         return _problem_answer(problem_of(error))
 

@@ -12,6 +12,7 @@ Source: design page 1, "Nothing is stored twice as truth".
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
@@ -48,6 +49,12 @@ class Out(NamedTuple):
     chain: bytes
 
 
+def _tune_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    """Losing the last chunk is allowed, it is indexed again; a torn file is not."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
 def index_url(journal_url: str) -> str:
     """The SQLAlchemy URL of the index that belongs to a journal's url."""
     if journal_url == "memory:":
@@ -73,6 +80,8 @@ class Index:
         if url == "sqlite://":
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         self._engine = sa.create_engine(url, **options)
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _tune_sqlite)
         metadata = sa.MetaData()
         self._metadata = metadata
         prefix = f"index_{name}_"
@@ -168,8 +177,6 @@ class Index:
 
     def _open(self) -> None:
         with self._engine.begin() as connection:
-            if self._engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("PRAGMA synchronous=OFF")
             if not self._is_current(connection):
                 self._metadata.drop_all(connection)
                 self._metadata.create_all(connection)
