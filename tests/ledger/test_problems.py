@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ledger.town_api import Town
+from tests.ledger.town_api import Town, gift, open_town
 from timebank_contracts.errors import REFUSALS
 from timebank_contracts.http_answers import Problem
 from timebank_contracts.problems import EDGE, MEDIA_TYPE, STATUS, problem
@@ -67,3 +67,13 @@ def test_a_stopped_writer_says_so_and_reading_goes_on(town: Town) -> None:
     assert (ready.status_code, ready.json()["code"]) == (503, "writer_stopped")
     assert town.http.get("/livez").status_code == 200
     assert operator.get("/v1/accounts/alys").status_code == 200
+
+
+def test_a_journal_that_was_not_opened_is_not_ready_and_says_so() -> None:
+    with open_town(begin=False) as town:
+        assert town.http.get("/readyz").json()["code"] == "writer_stopped"
+        assert town.http.get("/checkpoint").json()["code"] == "node_not_opened"
+        assert town.federation().get("/v1/streams").json()["code"] == "node_not_opened"
+        assert town.operator().get("/v1/trial-balance").json()["entries"] == 0
+        refused = town.operator().post("/v1/transfers", gift("alys", "bryn", 5))
+        assert (refused.status_code, refused.json()["code"]) == (409, "node_not_opened")

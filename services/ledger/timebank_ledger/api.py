@@ -124,6 +124,8 @@ async def is_ready(edge: TheEdge) -> Readiness:
     reason = edge.writer.loop.reason
     if reason is not None:
         raise EdgeProblem("writer_stopped", reason)
+    if not edge.length:
+        raise EdgeProblem("writer_stopped", "The journal is empty; `timebank node init` writes its first entries.")
     return Readiness(state="ready", entries=edge.length)
 
 

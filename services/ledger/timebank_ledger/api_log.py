@@ -81,6 +81,7 @@ def _bundle(edge: Edge, start: int, limit: int) -> bytes:
 )
 def get_checkpoint(edge: TheEdge) -> Response:
     """The latest signed checkpoint; a new one at most every second."""
+    assert edge.identity, "a journal that was not opened is refused here"
     note = edge.writer.checkpoint()
     return Response(note, media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"})
 

@@ -74,10 +74,11 @@ def _heard(edge: Edge, peer: str) -> int:
 @router.get("/streams", operation_id="listStreams", openapi_extra=needs("federation", "operate", "audit:read"))
 def list_streams(edge: TheEdge) -> h.Streams:
     """Whose journal this is, the registry that it accepted, and both streams with each peer."""
+    identity = h.IdentityHeld(**edge.identity._asdict())
     with edge.writer.reading() as book:
         waiting = Counter(found.peer for found in book.open_transfers.values())
         return h.Streams(
-            identity=h.IdentityHeld(**book.me._asdict()),
+            identity=identity,
             position=book.n,
             registry=_registry(book),
             streams=[_stream(book.peers[name], waiting[name]) for name in sorted(book.peers)],
