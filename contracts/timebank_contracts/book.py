@@ -58,7 +58,8 @@ def apply(book: Book, entry: e.Entry, *, cited: e.Entry | None = None) -> None:
 
     Raises:
         Refusal: the rules say no; the book is unchanged.
-        Malformed: a message inside the entry is not one; the book is unchanged.
+        Malformed: a message or envelope inside the entry is not one; the book is unchanged.
+        Breach: the peer's message inside the entry breaks the contract; the book is unchanged.
     """
     if entry.n != book.n:
         raise Refusal("wrong_position", f"The next entry is {book.n}, not {entry.n}.")
