@@ -13,6 +13,7 @@ import httpx
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
 from timebank_contracts.amounts import show_hours
 from timebank_contracts.names import Identity
 

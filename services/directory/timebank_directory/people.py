@@ -99,7 +99,7 @@ class People:
 
     def add(self, person: Person) -> None:
         """Keep a new person. Raises `HandleInvalid`, `HandleTaken`; an erased account never comes back."""
-        if not _HANDLE.match(person.handle):
+        if not _HANDLE.fullmatch(person.handle):
             raise HandleInvalid(str(HandleInvalid.__doc__))
         with self._engine.begin() as db:
             erased = db.execute(select(_erased.c.account).where(*self._is(_erased, person.account))).first()

@@ -58,7 +58,8 @@ class Worker:
         """End the threads; what was not done is done after the next start."""
         self._stopping.set()
         for thread in self._threads:
-            thread.join(timeout=15)
+            if thread.ident is not None:
+                thread.join(timeout=15)
         if self._inbox is not None:
             self._inbox.close()
 
