@@ -73,7 +73,7 @@ class KafkaContainer:
         return f"Apache Kafka (testcontainers, {self._image}, {self.bootstrap})"
 
     def start(self) -> KafkaContainer:
-        self._container.start()
+        _start(self._container, self.describe())
         self._wait()
         return self
 
@@ -119,7 +119,7 @@ class PostgresContainer(DatabaseServer):
         return f"PostgreSQL (testcontainers, {self._image}, 127.0.0.1:{self._port})"
 
     def start(self) -> PostgresContainer:
-        self._container.start()
+        _start(self._container, self.describe())
         _await(self._container, self.answers, self.describe())
         return self
 
@@ -174,8 +174,26 @@ def _container(image: str, environment: dict[str, str], *, inside: int, outside:
     return container
 
 
-def _await(container: DockerContainer, ready: Callable[[], bool], what: str) -> None:
-    if not wait_until(ready, seconds=READY_SECONDS):
-        logs: bytes = container.get_wrapped_container().logs(tail=30)
+def _start(container: DockerContainer, what: str) -> None:
+    from docker.errors import DockerException  # noqa: PLC0415  (as above)
+
+    try:
+        container.start()
+    except DockerException as error:
         container.stop()
-        raise ServerTrouble(f"{what} was not ready after {READY_SECONDS} s; its log ends:\n{logs.decode()}")
+        raise ServerTrouble(f"{what} could not be started: {error}") from error
+
+
+def _await(container: DockerContainer, ready: Callable[[], bool], what: str) -> None:
+    wrapped = container.get_wrapped_container()
+
+    def over() -> bool:
+        wrapped.reload()
+        return wrapped.status in ("exited", "dead")
+
+    if wait_until(lambda: ready() or over(), seconds=READY_SECONDS) and not over():
+        return
+    why = "ended" if over() else f"was not ready after {READY_SECONDS} s"
+    logs: bytes = wrapped.logs(tail=30)
+    container.stop()
+    raise ServerTrouble(f"{what} {why}; its log ends:\n{logs.decode('utf-8', 'replace')}")
