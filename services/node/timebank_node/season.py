@@ -23,6 +23,7 @@ from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.fields import Activity, ConfirmedBy
 from timebank_contracts.moments import parse_date
 from timebank_contracts.names import HANDLE_PATTERN, NODE_PATTERN
+from timebank_directory.people import skeleton
 from timebank_node.rows import GROUP_PATTERN, TOWN_ACCOUNTS, Row, Step, refused_groups
 from timebank_node.tables import EMPTY_LINE, BadRow, CellRefused, Cells, open_table
 
@@ -123,6 +124,7 @@ def read_rows(data: bytes) -> Season:
     refused: list[BadRow] = []
     spoiled: set[str] = set()
     unread: set[int] = set()
+    looks: dict[tuple[str, str], str] = {}
     for record in table.records():
         if isinstance(record, BadRow):
             refused.append(record)
@@ -131,7 +133,10 @@ def read_rows(data: bytes) -> Season:
             continue
         line, cells = record
         try:
-            rows.append(_read_row(line, cells))
+            row = _read_row(line, cells)
+            _refuse_look_alike(looks, row.payer_town, row.payer, "payer")
+            _refuse_look_alike(looks, row.payee_town, row.payee, "payee")
+            rows.append(row)
         except CellRefused as error:
             refused.append(BadRow(line, error.column, error.reason))
             spoiled.add(cells["group"].lower())
@@ -211,6 +216,12 @@ def _minutes(text: str, column: str) -> int:
         raise CellRefused(column, error.detail) from error
     except Malformed as error:
         raise CellRefused(column, f"Write whole minutes of time as {ACCEPTED_FORMS}.") from error
+
+
+def _refuse_look_alike(looks: dict[tuple[str, str], str], town: str, handle: str, column: str) -> None:
+    """A town's directory takes no two handles that cannot be told apart on a screen; the first in the file stands."""
+    if handle not in TOWN_ACCOUNTS and looks.setdefault((town, skeleton(handle)), handle) != handle:
+        raise CellRefused(column, "Another person of this town has a handle that looks the same; write it differently.")
 
 
 def _purpose(typed: str, payer: str, payee: str, group: str | None) -> str:
