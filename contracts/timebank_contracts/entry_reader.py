@@ -28,6 +28,9 @@ _ACCOUNT = re.compile(names.ACCOUNT_PATTERN)
 _TIME = re.compile(moments.TIME_PATTERN)
 
 
+_Digits = Annotated[str, Meta(min_length=32, max_length=32)]
+
+
 class _Outline(
     msgspec.Struct,
     frozen=True,
@@ -36,6 +39,7 @@ class _Outline(
     omit_defaults=True,
     tag_field="type",
     tag="transfer.posted",
+    gc=False,
 ):
     """A local transfer whose texts and parts are still to be judged."""
 
@@ -44,8 +48,8 @@ class _Outline(
     by: Raw
     data: Raw
     postings: Annotated[list[tuple[str, PostedMinutes]], Meta(min_length=2, max_length=POSTINGS_MAX)]
-    key: str | UnsetType = UNSET
-    command: str | UnsetType = UNSET
+    key: _Digits | UnsetType = UNSET
+    command: _Digits | UnsetType = UNSET
 
 
 _outlines: Final = msgspec.json.Decoder(_Outline)
@@ -137,11 +141,10 @@ class EntryReader:
 
 
 def _are_keys(outlines: list[_Outline]) -> bool:
-    """Whether every key and command present is 32 lower-case hexadecimal digits."""
-    found = [text for o in outlines for text in (o.key, o.command) if text is not UNSET]
-    digits = "".join(found)
-    if len(digits) != 32 * len(found) or any(len(text) != 32 for text in found) or not digits.isascii():
-        return False
+    """Whether every key and command present, 32 characters each, consists of lower-case hexadecimal digits."""
+    texts = [outline.key for outline in outlines if outline.key is not UNSET]
+    texts += [outline.command for outline in outlines if outline.command is not UNSET]
+    digits = "".join(texts)
     try:
         # `fromhex` passes over blanks and takes capitals: both are excluded by comparing the digits written again.
         return bytes.fromhex(digits).hex() == digits

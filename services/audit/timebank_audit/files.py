@@ -30,20 +30,24 @@ class TownFiles:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of what was read: each path, length and content."""
+        """Hex SHA-256 of what was counted: each path, length and content."""
         return self._digest.hexdigest()
 
     def read(self, path: str, *, bytes_max: int) -> bytes | None:
         """The content of a file, or None when there is none; raises `Malformed` for anything but a bounded file."""
         raw = self.peek(path, bytes_max=bytes_max)
         if raw is not None:
-            self._digest.update(b"%s\0%d\0" % (path.encode("ascii"), len(raw)))
-            self._digest.update(raw)
-            self.files_read += 1
+            self.count(path, raw)
         return raw
 
+    def count(self, path: str, content: bytes) -> None:
+        """Take a file into the digest: by its content, or by the leaf hashes of its entries, which say as much."""
+        self._digest.update(b"%s\0%d\0" % (path.encode("ascii"), len(content)))
+        self._digest.update(content)
+        self.files_read += 1
+
     def peek(self, path: str, *, bytes_max: int) -> bytes | None:
-        """As `read`, for what was read before: it is not counted in the digest."""
+        """As `read`, for what is not to be counted in the digest, or not again."""
         try:
             descriptor = self._open(path)
         except OSError as error:

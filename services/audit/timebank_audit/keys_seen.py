@@ -1,4 +1,4 @@
-"""Command keys seen, eight bytes for each: an array of hashes, sorted at the end.
+"""Command keys seen, eight bytes for each: an array of hashes, compared at the end.
 
 Two equal hashes are only a suspicion; the entries are read again, and the keys themselves decide.
 Source: design page 5, A33; page 3, "Idempotency".
@@ -15,11 +15,11 @@ from msgspec import UNSET
 
 from timebank_contracts import entries as e
 
-SORTED_TOGETHER: Final = 2_000_000
+COMPARED_TOGETHER: Final = 1_000_000
 
 
 class KeysSeen:
-    """Every key of one journal, by position."""
+    """Every key of one journal."""
 
     def __init__(self) -> None:
         self._hashes = array("q")
@@ -27,17 +27,18 @@ class KeysSeen:
     def __len__(self) -> int:
         return len(self._hashes)
 
-    def add(self, key: str) -> None:
-        """Note a key. The hash is salted by the process, so nobody can make keys that collide."""
-        self._hashes.append(hash(key))
+    def add(self, keys: Iterable[str]) -> None:
+        """Note keys. The hashes are salted by the process, so nobody can make keys that collide."""
+        self._hashes.extend(map(hash, keys))
 
     def repeated(self) -> frozenset[int]:
-        """Hashes that occur more than once; sorted a part at a time, so that memory stays near eight bytes a key."""
-        parts = len(self._hashes) // SORTED_TOGETHER + 1
+        """Hashes that occur more than once, compared a part at a time, so that memory stays near eight bytes a key."""
+        parts = len(self._hashes) // COMPARED_TOGETHER + 1
         found: set[int] = set()
         for part in range(parts):
-            ordered = sorted(value for value in self._hashes if value % parts == part)
-            found.update(one for one, other in pairwise(ordered) if one == other)
+            hashes = self._hashes if parts == 1 else [value for value in self._hashes if value % parts == part]
+            if len(set(hashes)) < len(hashes):
+                found.update(one for one, other in pairwise(sorted(hashes)) if one == other)
         return frozenset(found)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from timebank_audit.files import TownFiles
 from timebank_audit.findings import Findings
@@ -81,10 +81,11 @@ class LogWalk:
         size = self.checkpoint.size
         for number in range(-(-size // TILE_WIDTH)):
             width = min(TILE_WIDTH, size - number * TILE_WIDTH)
-            entries = self._read_bundle(number, width)
+            path, entries = self._read_bundle(number, width)
             if entries is None:
                 return
             leaves = [sha256(b"\0" + entry).digest() for entry in entries]
+            self._files.count(path, b"".join(leaves))
             self._check_leaves(number, leaves)
             block = _fold(leaves)
             self._blocks.append(block)
@@ -93,8 +94,8 @@ class LogWalk:
             self.size += width
             yield entries
 
-    def _read_bundle(self, number: int, width: int) -> list[bytes] | None:
-        path, raw = _read_tile(self._files, TileName(None, number, width), BUNDLE_BYTES_MAX)
+    def _read_bundle(self, number: int, width: int) -> tuple[str, list[bytes] | None]:
+        path, raw = _read_tile(self._files.peek, TileName(None, number, width), BUNDLE_BYTES_MAX)
         try:
             entries = None if raw is None else decode_bundle(raw)
         except Malformed as error:
@@ -102,13 +103,13 @@ class LogWalk:
             self.stopped = f"{path}: {error}"
         if entries is None:
             self.stopped = self.stopped or f"there is no file {path}"
-            return None
+            return path, None
         if len(entries) < width:
             self.stopped = f"{path} holds {len(entries)} entries of {width}"
-            return None
+            return path, None
         if len(entries) > width and path.endswith(f".p/{width}"):
             self._fault(path, f"{width} entries", f"{len(entries)} entries")
-        return entries[:width]
+        return path, entries[:width]
 
     def _check_leaves(self, number: int, leaves: list[bytes]) -> None:
         difference = self._check_tile(0, number, leaves)
@@ -130,7 +131,7 @@ class LogWalk:
 
     def _check_tile(self, level: int, number: int, hashes: list[bytes]) -> tuple[int, str] | None:
         """Compare a tile with the file; returns where they first differ, and the file's hash there."""
-        path, raw = _read_tile(self._files, TileName(level, number, len(hashes)), TILE_WIDTH * 32)
+        path, raw = _read_tile(self._files.read, TileName(level, number, len(hashes)), TILE_WIDTH * 32)
         self.tiles += 1
         whole = b"".join(hashes)
         if raw is None:
@@ -202,16 +203,19 @@ class EntryFile:
 
 def _bundle(files: TownFiles, number: int, size: int) -> list[bytes]:
     width = min(TILE_WIDTH, size - number * TILE_WIDTH)
-    path, raw = _read_tile(files, TileName(None, number, width), BUNDLE_BYTES_MAX, again=True)
+    path, raw = _read_tile(files.peek, TileName(None, number, width), BUNDLE_BYTES_MAX)
     entries = [] if raw is None else decode_bundle(raw)
     if len(entries) < width:
         raise Malformed(f"{path} changed while it was audited; copy the export first.")
     return entries
 
 
-def _read_tile(files: TownFiles, name: TileName, bytes_max: int, *, again: bool = False) -> tuple[str, bytes | None]:
+class _Read(Protocol):
+    def __call__(self, path: str, *, bytes_max: int) -> bytes | None: ...
+
+
+def _read_tile(read: _Read, name: TileName, bytes_max: int) -> tuple[str, bytes | None]:
     """Path and content of a tile; for a partial one that is gone, as much of the full one (tlog-tiles allows it)."""
-    read = files.peek if again else files.read
     path = tile_path(name)
     raw = read(path, bytes_max=bytes_max)
     if raw is None and name.width < TILE_WIDTH:

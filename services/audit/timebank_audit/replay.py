@@ -67,8 +67,8 @@ class Replay:
         """Replay the next entries."""
         if self.stopped:
             return
-        book, add_key = self.book, self._keys.add
-        start = book.n
+        book, start = self.book, self.book.n
+        keys: list[str] = []
         posted = e.TransferPosted
         entry: e.Entry
         try:
@@ -85,11 +85,12 @@ class Replay:
                     self._refuse(entry, error)
                     break
                 if entry.key is not UNSET:
-                    add_key(entry.key)
+                    keys.append(entry.key)
         except e.UnknownEntryType as error:
             self._stop("A06", "a type of these rules", str(error))
         except Malformed as error:
             self._stop("A03", "an entry in its canonical form", _where(raws[book.n - start], error))
+        self._keys.add(keys)
 
     def _take_other(self, entry: e.Entry) -> None:
         kind = type(entry)
