@@ -73,11 +73,15 @@ class LedgerClient:
         return self._call("GET", path, content=None, params=params)
 
     def _call(self, method: str, path: str, *, content: bytes | None, params: dict[str, Any] | None) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self._token()}"}
-        if content is not None:
-            headers["Content-Type"] = "application/octet-stream"
         try:
-            answer = self._http.request(method, path, content=content, params=params, headers=headers)
+            # A clock that steps between issuing and checking spoils a token once; a fresh one tells.
+            for _ in range(2):
+                headers = {"Authorization": f"Bearer {self._token()}"}
+                if content is not None:
+                    headers["Content-Type"] = "application/octet-stream"
+                answer = self._http.request(method, path, content=content, params=params, headers=headers)
+                if answer.status_code != 401:
+                    break
         except httpx.HTTPError as error:
             raise LedgerAway(f"The ledger does not answer: {type(error).__name__}.") from error
         if answer.status_code >= 400:

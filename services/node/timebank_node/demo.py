@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -31,6 +32,7 @@ from timebank_node.demo_load import Loader
 from timebank_node.demo_show import show_life, show_positions, show_rows, show_trial_balances
 from timebank_node.demo_towns import DemoNetwork, TownPlan, open_network
 from timebank_node.season import Season, read_rows
+from timebank_node.tables import BadRow
 from timebank_node.townsfolk import MemberLine, read_members, read_towns
 
 OWN_PAIR_LIMIT_MINUTES = 60_000
@@ -79,9 +81,9 @@ def run_demo(
         )
         stores = "PostgreSQL" if postgres else "SQLite"
         broker = f"Apache Kafka at {kafka}" if kafka else "the broker inside this process"
-        out.print(
-            f"[bold]{len(plans)} towns[/bold], journals in {stores}, messages by {broker}. The data is synthetic."
-        )
+        out.print(f"[bold]{len(plans)} towns[/bold], journals in {stores}, messages by {broker}.")
+        if transfers is None:
+            out.print("The season's data is synthetic: nobody in it is real.")
         _load_and_show(out, network, people, season)
         logs = folder / "logs" if out_folder is None else out_folder
         status = _export_and_audit(out, network, logs)
@@ -109,17 +111,27 @@ def _read(transfers: Path | None) -> tuple[list[TownPlan], list[MemberLine], Sea
     except OSError as error:
         raise Malformed(f"{transfers} cannot be read: {error.strerror}.") from error
     known = {town.town for town in towns}
-    unknown = {town for row in season.rows for town in (row.payer_town, row.payee_town)} - known
-    if unknown:
-        raise Malformed(
-            f"The demo's towns are {', '.join(sorted(known))}; the file names {', '.join(sorted(unknown)[:5])}."
-        )
+    season = _without_other_towns(season, known)
     policy = TownPolicy(default_ceiling=LIMIT_MAX, debt_limit=LIMIT_MAX, grant_cap=LIMIT_MAX)
     plans = [
-        TownPlan(name=town.town, title=town.title, policy=policy, pair_limit=OWN_PAIR_LIMIT_MINUTES) for town in towns
+        TownPlan(name=town, title=town.capitalize(), policy=policy, pair_limit=OWN_PAIR_LIMIT_MINUTES)
+        for town in sorted(known)
     ]
     people = [MemberLine(town, handle, "member", handle, None, None) for town, handle in season.people()]
     return plans, people, season
+
+
+def _without_other_towns(season: Season, known: set[str]) -> Season:
+    """The season without rows that name a town which the demo does not have: those are named like other bad rows."""
+    reason = f"The demo's towns are {', '.join(sorted(known))}; name one of them."
+    other = [
+        BadRow(row.line, "payee_town" if row.payer_town in known else "payer_town", reason)
+        for row in season.rows
+        if not {row.payer_town, row.payee_town} <= known
+    ]
+    lines = {bad.line for bad in other}
+    kept = [row for row in season.rows if row.line not in lines]
+    return replace(season, rows=kept, refused=sorted([*season.refused, *other], key=lambda bad: bad.line))
 
 
 def _shipped(name: str) -> bytes:
