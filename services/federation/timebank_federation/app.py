@@ -46,12 +46,7 @@ class Federation:
 
     def hand_over_registries(self) -> int:
         """Give the ledger the registry versions that it has not accepted yet; returns how many. Raises `LedgerAway`."""
-        accepted: int = self.ledger.streams()["registry"]["version"]
-        for version in range(accepted + 1, self.registries.version + 1):
-            envelope = self.registries.envelope(version)
-            assert envelope is not None
-            self.ledger.accept_registry(envelope)
-        return self.registries.version - accepted
+        return _hand_over(self.ledger, self.registries)
 
     def close(self) -> None:
         """Stop what runs and release what is held."""
@@ -120,7 +115,13 @@ def open_federation(
         quarantine=quarantine,
         on_registry=sender.load,
     )
-    worker = Worker(sender=sender, receiver=receiver, inbox=inbox, poll_seconds=poll_seconds)
+    worker = Worker(
+        sender=sender,
+        receiver=receiver,
+        inbox=inbox,
+        poll_seconds=poll_seconds,
+        prepare=lambda: _hand_over(ledger, registries),
+    )
     metrics = CollectorRegistry()
     metrics.register(_Figures(sender, receiver, worker))
     app = make_app(
@@ -144,6 +145,15 @@ def open_federation(
         inbox=inbox,
         ledger=ledger,
     )
+
+
+def _hand_over(ledger: LedgerClient, registries: Registries) -> int:
+    accepted: int = ledger.streams()["registry"]["version"]
+    for version in range(accepted + 1, registries.version + 1):
+        envelope = registries.envelope(version)
+        assert envelope is not None
+        ledger.accept_registry(envelope)
+    return registries.version - accepted
 
 
 @dataclass(frozen=True)

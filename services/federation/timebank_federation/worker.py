@@ -1,5 +1,6 @@
 """The threads of federation: one sends, one receives, one polls peers while there is no broker.
 
+They begin when the ledger has what it needs (`prepare`): a federation that is started before its ledger waits for it.
 Trouble (broker or ledger away) is met here and nowhere deeper: a pause that doubles up to its bound, then again.
 """
 
@@ -26,14 +27,26 @@ class Worker:
     Args:
         inbox: this node's topic, None without a broker.
         poll_seconds: pause between polls of peers while there is no broker.
+        prepare: is called until it does not raise, before all else.
     """
 
-    def __init__(self, *, sender: Sender, receiver: Receiver, inbox: Inbox | None, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        sender: Sender,
+        receiver: Receiver,
+        inbox: Inbox | None,
+        poll_seconds: float,
+        prepare: Callable[[], object],
+    ) -> None:
         self._sender = sender
         self._receiver = receiver
         self._inbox = inbox
         self._inbox_away = inbox is None
         self._poll_seconds = poll_seconds
+        self._prepare = prepare
+        self._preparing = threading.Lock()
+        self._is_prepared = False
         self._stopping = threading.Event()
         self._reasons: dict[str, str] = {}
         loops: dict[str, Callable[[], object]] = {"sender": self._send, "poller": self._poll}
@@ -67,6 +80,7 @@ class Worker:
         pause = PAUSE_SECONDS_FIRST
         while not self._stopping.is_set():
             try:
+                self._prepare_once()
                 step()
             except LedgerAway as away:
                 self._reasons[name] = str(away)
@@ -80,6 +94,12 @@ class Worker:
                 continue
             self._stopping.wait(pause)
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
+
+    def _prepare_once(self) -> None:
+        with self._preparing:
+            if not self._is_prepared:
+                self._prepare()
+                self._is_prepared = True
 
     def _send(self) -> None:
         self._sender.step(wait_seconds=FOLLOW_SECONDS)

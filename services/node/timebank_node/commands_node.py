@@ -107,7 +107,7 @@ def _serve_federation(out: Console, home: Home, around: Surroundings, *, host: s
     ledger_http = _room(settings.ledger_url, "TIMEBANK_FEDERATION_LEDGER_URL")
     directory_http = _room(settings.directory_url, "TIMEBANK_FEDERATION_DIRECTORY_URL")
     federation = compose_federation(home, around, ledger_http, directory_http)
-    federation.hand_over_registries()
+    # Its threads wait for a ledger that does not answer yet; until then /readyz says so.
     federation.worker.start()
     try:
         _serve(out, federation.app, host=host, port=port, what=what)
