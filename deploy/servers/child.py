@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Child:
         user: whom it runs as, when we are root and it must not be.
         detached: it outlives us; whoever starts it keeps its `pid`.
         death_signal: what it gets when we die first.
+        environment: its variables; by default ours.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Child:
         user: User | None = None,
         detached: bool = False,
         death_signal: signal.Signals = signal.SIGKILL,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.log = log
@@ -93,6 +95,7 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603  (commands of this package, no shell)
                 tethered(command, user=user, death_signal=None if detached else death_signal),
                 cwd=directory,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
