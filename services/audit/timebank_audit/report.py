@@ -84,13 +84,7 @@ def _not_proven(audit: Audit) -> list[str]:
                 f"{town.node}: entries {cut} to {town.size - 1} lie after the greatest consistent cut; they answer "
                 "messages that the other exports do not hold yet. Export all towns again to cover them."
             )
-        unpinned = town.registries.unpinned
-        if unpinned is not None:
-            cited = town.registries.cited[unpinned]
-            said.append(
-                f"{town.node}: that registry version {unpinned} ({cited}) is the network's. Compare this hash with the "
-                "one that its operators published."
-            )
+    said += _unpinned(audit)
     if audit.trust.from_export:
         said.append("That the log keys are the towns': each came with its export. Give keys obtained elsewhere.")
     elif audit.findings.examined["A10"] < len(audit.towns):
@@ -98,6 +92,20 @@ def _not_proven(audit: Audit) -> list[str]:
     if audit.findings.without:
         said.append(f"Checks that were switched off: {', '.join(sorted(audit.findings.without))}.")
     return [*said, *ALWAYS_NOT_PROVEN]
+
+
+def _unpinned(audit: Audit) -> list[str]:
+    """The registry documents on which everything rests, each once, with the towns that began with it."""
+    first: dict[tuple[int, str], list[str]] = {}
+    for town in audit.towns:
+        version = town.registries.unpinned
+        if version is not None:
+            first.setdefault((version, town.registries.cited[version]), []).append(town.node)
+    return [
+        f"{', '.join(nodes)}: that registry version {version} ({sha256}) is the network's. Compare this hash with what "
+        "its operators published."
+        for (version, sha256), nodes in first.items()
+    ]
 
 
 def _ordered(findings: Findings) -> list[Any]:
