@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.audit import mutators_between_towns
 from tests.audit.builder import Network, key, season
 from tests.audit.mutators import MUTATORS
 from timebank_audit.codes import CODES, Verdict
@@ -16,6 +17,8 @@ from timebank_audit.report import make_report
 from timebank_audit.trust import FROM_EXPORT, Trust, trust_keys
 from timebank_audit.verify import verify
 from timebank_contracts.note import VerifierKey
+
+assert mutators_between_towns, "importing it registers its faults"
 
 UNREACHABLE = {"A35", "A46", "A47"}
 """Sums that `apply` and equal streams imply: they are reached only when the finer check is switched off."""
