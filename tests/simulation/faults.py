@@ -94,7 +94,7 @@ class Faults:
         if self.active:
             place = self.chance.randrange(len(self.towns))
             kind = self.chance.choice(self._kinds)
-            if kind in (self._rotate_key, self._suspend, self._lower_limit) and self.chance.random() > 0.2:
+            if kind in (self._rotate_key, self._suspend, self._lower_limit) and self.chance.random() > 0.5:
                 return
             self.schedule.note(f"fault {kind.__name__} {self.towns[place].name}")
             kind(self.towns[place], self.mails[place])

@@ -61,7 +61,8 @@ class Mail:
         self.crash_after_produce = False
         self._pause_seconds = 0.0
         self._reading = False
-        self._pulling: set[str] = set()
+        self._pulling: dict[str, bool] = {}
+        """Peers that were asked within the last second → whether to ask once more."""
         self._last_from: dict[str, float] = {}
         town.said = self.said
         town.rebuilt = self.rebuilt
@@ -79,7 +80,7 @@ class Mail:
         town, now = self.town, self.schedule.now
         self.streams, self.outgoing = {}, {}
         self.position, self._reading, self._pause_seconds = self.hint, False, 0.0
-        self._pulling, self._last_from = set(), {}
+        self._pulling, self._last_from = {}, {}
         self._follow(entries)
         for name, peer in town.book.peers.items():
             self.outgoing[name] = self._outgoing(name, now)
@@ -99,6 +100,8 @@ class Mail:
             if renewed:
                 self.outgoing[name].send_again()
             self._wake(name, 0.0)
+            if not self.town.rules.sends_after_commit:
+                self._send(name, self._stream(name).wake_at)
 
     def _outgoing(self, name: str, now: float) -> Outgoing:
         heard = self.town.book.peers[name].heard
@@ -172,7 +175,7 @@ class Mail:
         segment = make_segment(
             identity=self.me,
             to=name,
-            after=StreamHead(after, self._chain(name, after)),
+            after=StreamHead(after, self.chain(name, after)),
             messages=messages,
             heard=Heard(generation=peer.generation, n=peer.incoming.n, chain=peer.incoming.chain.hex()),
             registry=town.book.registry_version,
@@ -182,7 +185,8 @@ class Mail:
         )
         return segment, after + count
 
-    def _chain(self, name: str, after: int) -> bytes:
+    def chain(self, name: str, after: int) -> bytes:
+        """Chain value of the stream to a peer after so many messages."""
         stream = self._stream(name)
         if not stream.chains:
             me = self.me
@@ -279,12 +283,19 @@ class Mail:
         self.town.later(PULL_SECONDS, self._pull_regularly)
 
     def pull_soon(self, name: str, *, until: int | None = None) -> None:
-        """Ask a peer for what follows the applied position; one request at a time, one a second."""
-        if name in self._pulling or name not in self.offices or name == self.town.name:
+        """Ask a peer for what follows the applied position; one request a second, the last one is never forgotten."""
+        if name not in self.offices or name == self.town.name:
             return
-        self._pulling.add(name)
+        if name in self._pulling:
+            self._pulling[name] = True
+            return
+        self._pulling[name] = False
         self._pull(name, until)
-        self.town.later(1.0, lambda: self._pulling.discard(name))
+        self.town.later(1.0, lambda: self._pull_again(name))
+
+    def _pull_again(self, name: str) -> None:
+        if self._pulling.pop(name):
+            self.pull_soon(name)
 
     def _pull(self, name: str, until: int | None) -> None:
         me, peer = self.town.name, self.town.book.peers.get(name)

@@ -119,6 +119,12 @@ class Promises:
             if self.journals[payee].decisions.get(transfer) is not journal.outcomes[transfer]:
                 raise Broken(f"P4: {transfer} ended otherwise than {payee} decided.")
 
+    def forget(self, town: Town) -> None:
+        """A test rolled this disk back: from here on it is read as if it were new, and nothing was acknowledged."""
+        self.journals[town.name] = Journal(TownMarks(town.name), Limits(town.name))
+        self.acknowledged[town.name] = {}
+        town.grown = lambda town: None
+
     def acknowledge(self, town: Town, raws: Sequence[bytes]) -> None:
         """A client was answered with these entries: from now on they must be there."""
         for raw in raws:

@@ -37,7 +37,15 @@ class Result:
 class Simulation:
     """The world of one seed."""
 
-    def __init__(self, seed: int, *, rules: Rules = REAL, towns: int | None = None, story: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        rules: Rules = REAL,
+        towns: int | None = None,
+        limit: int = PAIR_LIMIT,
+        story: bool = False,
+    ) -> None:
         self.seed = seed
         self.schedule = Schedule(seed)
         if story:
@@ -45,7 +53,7 @@ class Simulation:
         if towns is None:
             towns = self.schedule.random.choice((3, 3, 3, 2, 4, 5))
         names = list(NAMES[:towns])
-        self.registries = Registries(names, limit=PAIR_LIMIT)
+        self.registries = Registries(names, limit=limit)
         self.network = Network(self.schedule, names)
         self.towns = [Town(self.schedule, name, rules) for name in names]
         self.mails = [Mail(town, self.network, self.registries) for town in self.towns]

@@ -1,0 +1,87 @@
+"""A fast subset of the seeds; `make simulate SEEDS=1000` runs many."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.simulation import NAMES, Simulation
+from timebank_contracts import entries as e
+from timebank_contracts.errors import REJECTIONS
+
+SEEDS = range(25)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_promise_holds(seed: int) -> None:
+    Simulation(seed).run()
+
+
+@pytest.mark.parametrize("towns", [2, 3, 5])
+def test_every_promise_holds_for_so_many_towns(towns: int) -> None:
+    assert len(NAMES) >= towns
+    Simulation(100 + towns, towns=towns).run()
+
+
+def test_the_same_seed_gives_the_same_trace() -> None:
+    first, again, other = (Simulation(seed).run() for seed in (3, 3, 4))
+    assert first == again
+    assert first.trace != other.trace
+
+
+def test_a_trace_does_not_depend_on_the_process() -> None:
+    root = Path(__file__).parents[2]
+    program = "from tests.simulation.simulation import Simulation; print(Simulation(3).run().trace)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root,
+        env={"PYTHONHASHSEED": "77", "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == Simulation(3).run().trace
+
+
+def test_the_seeds_meet_every_reason_of_a_rejection_and_every_kind_of_transfer() -> None:
+    kinds: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for seed in range(200, 225):
+        simulation = Simulation(seed)
+        simulation.run()
+        for town in simulation.towns:
+            for raw in town.disk.entries:
+                entry = e.decode_entry(raw)
+                kinds[e.entry_type(entry)] += 1
+                if isinstance(entry, e.TransferRejected):
+                    reasons[entry.data.reason] += 1
+    assert set(reasons) == REJECTIONS - {"claim_withdrawn"}
+    assert {kind for kind in e.ENTRY_TYPES if kind.startswith("transfer.")} <= set(kinds)
+
+
+def test_the_command_tells_how_many_seeds_held_and_ends_well() -> None:
+    done = simulate("--seeds", "2")
+    assert done.returncode == 0
+    assert "2 seeds" in done.stdout
+
+
+def test_the_command_names_a_failing_seed_and_how_to_replay_it_exactly() -> None:
+    done = simulate("--seeds", "20", "--broken", "the receiver skips the high-water mark")
+    assert done.returncode == 1
+    found = re.search(r"\(trace ([0-9a-f]{64})\)\nReplay it with: python -m tests.simulation (.*)\n", done.stdout)
+    assert found is not None
+    again = simulate(*shlex.split(found[2]))
+    assert again.returncode == 1
+    assert f"trace {found[1]}" in again.stdout
+
+
+def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "tests.simulation", *arguments]
+    return subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
