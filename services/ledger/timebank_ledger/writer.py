@@ -125,8 +125,6 @@ class Writer:
         self._head = head
         self._on_stop = on_stop
         self._lock = threading.RLock()
-        self._keys_lock = threading.Lock()
-        self._in_flight: dict[str, tuple[str | None, Future[Written]]] = {}
         self._batch: list[e.Entry] = []
         self._checkpoint: tuple[int, float, bytes] | None = None
         self._state = _State()
@@ -142,37 +140,13 @@ class Writer:
         """Park a command until its commit.
 
         Returns:
-            A future of what was written; it raises `Refusal` or `Malformed` when nothing was.
+            A future of what was written, or what the same key wrote before; it raises `Refusal` (`key_reused` among
+            them) or `Malformed` when nothing was.
 
         Raises:
             QueueFull, Stopped: nothing was taken; say so to the caller and let them come again.
-            Refusal: `key_reused`.
         """
-        if command.key is None:
-            return self.loop.submit(command)
-        with self._keys_lock:
-            known = self._in_flight.get(command.key)
-            if known is not None:
-                if known[0] != command.digest:
-                    raise Refusal("key_reused")
-                return known[1]
-            promise: Future[Written] = Future()
-            promise.set_running_or_notify_cancel()
-            self._in_flight[command.key] = (command.digest, promise)
-        try:
-            earlier = self._earlier(command)
-            if earlier is not None:
-                self._forget(command.key)
-                promise.set_result(earlier)
-                return promise
-            written = self.loop.submit(command)
-        except BaseException as error:
-            self._forget(command.key)
-            promise.set_exception(error)
-            raise
-        key = command.key
-        written.add_done_callback(lambda done: self._answer(key, done, promise))
-        return promise
+        return self.loop.submit(command)
 
     @contextmanager
     def reading(self) -> Iterator[Book]:
@@ -205,23 +179,27 @@ class Writer:
     def _commit(self, batch: Sequence[c.Command]) -> list[Written | Exception]:
         answers: list[Written | Exception] = []
         records: list[Record] = []
+        earlier = self._earlier(batch)
         with self._lock:
             self._batch = []
             tree = self._state.tree
             time = show_time(self.clock.now())
             for command in batch:
                 try:
-                    written = self._perform(command, time)
+                    written = _repeated(command, earlier) or self._perform(command, time)
                 except (Refusal, Malformed) as refusal:
                     answers.append(refusal)
                     continue
                 except RolledBack as proof:
                     self._stop(str(proof), records)
                 answers.append(written)
-                for entry in written.entries:
+                for entry in () if written.repeated else written.entries:
                     raw = e.encode_entry(entry)
                     tree.append(leaf_hash(raw))
-                    key = entry.key if isinstance(entry.key, str) else None
+                    key = None
+                    if isinstance(entry.key, str):
+                        key = entry.key
+                        earlier[key] = entry
                     records.append(Record(entry.n, e.entry_type(entry), raw, key))
                     self._batch.append(entry)
             if records:
@@ -236,6 +214,15 @@ class Writer:
                     raise Doubt(f"The commit's outcome is unknown: {trouble}") from trouble
                 self.tail.publish(self._state.tree.size)
         return answers
+
+    def _earlier(self, batch: Sequence[c.Command]) -> dict[str, e.Entry]:
+        """What the keys of a batch wrote before it: one question to the journal for all of them."""
+        keys = [command.key for command in batch if command.key is not None]
+        try:
+            found = self.journal.find_keys(keys) if keys else {}
+        except JournalTrouble as trouble:
+            raise Doubt(f"The journal cannot be read: {trouble}") from trouble
+        return {key: e.decode_entry(record.state) for key, record in found.items()}
 
     def _perform(self, command: c.Command, time: str) -> Written:
         book = self._state.book
@@ -302,26 +289,12 @@ class Writer:
             tree.append(leaf_hash(record.state))
         return tree.root()
 
-    # Idempotency -------------------------------------------------------------------------------------------------
 
-    def _earlier(self, command: c.Command) -> Written | None:
-        assert command.key is not None
-        record = self.journal.find_keys([command.key]).get(command.key)
-        if record is None:
-            return None
-        entry = e.decode_entry(record.state)
-        if entry.command != command.digest:
-            raise Refusal("key_reused")
-        return Written(entries=[entry], repeated=True)
-
-    def _forget(self, key: str) -> None:
-        with self._keys_lock:
-            self._in_flight.pop(key, None)
-
-    def _answer(self, key: str, done: Future[Written], promise: Future[Written]) -> None:
-        self._forget(key)
-        error = done.exception()
-        if error is None:
-            promise.set_result(done.result())
-        else:
-            promise.set_exception(error)
+def _repeated(command: c.Command, earlier: dict[str, e.Entry]) -> Written | None:
+    """The answer of the entry that the command's key wrote, if there is one; raises `Refusal` for other content."""
+    entry = None if command.key is None else earlier.get(command.key)
+    if entry is None:
+        return None
+    if entry.command != command.digest:
+        raise Refusal("key_reused")
+    return Written(entries=[entry], repeated=True)
