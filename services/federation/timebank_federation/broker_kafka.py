@@ -13,12 +13,23 @@ from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
-from timebank_federation.broker import RECORD_BYTES_MAX, BrokerAway, BrokerRecord
+from timebank_federation.broker import RECORD_BYTES_MAX, BrokerAway, BrokerRecord, TopicAway
 
 SEND_SECONDS: Final = 20.0
 CONNECT_MILLISECONDS: Final = 10_000
+TOPIC_MILLISECONDS: Final = 3_000
+"""How long the producer waits for word of a topic: what is longer holds up the segments to other peers."""
+QUIET_POLLS: Final = 3
+"""Polls without a record after which the broker is asked whether it is there: the client itself waits in silence."""
+PROOF_MILLISECONDS: Final = 5_000
 RETENTION_MILLISECONDS: Final = 14 * 24 * 3600 * 1000
 
 CONSUMER_SETTINGS: Final[dict[str, Any]] = {
@@ -31,6 +42,7 @@ CONSUMER_SETTINGS: Final[dict[str, Any]] = {
     "fetch_min_bytes": 1,
     "max_partition_fetch_bytes": 8 * 1024 * 1024,
     "max_poll_records": 200,
+    "request_timeout_ms": 10_000,
     "bootstrap_timeout_ms": CONNECT_MILLISECONDS,
 }
 PRODUCER_SETTINGS: Final[dict[str, Any]] = {
@@ -40,7 +52,7 @@ PRODUCER_SETTINGS: Final[dict[str, Any]] = {
     "batch_size": 1024 * 1024,
     "max_request_size": RECORD_BYTES_MAX + 4096,
     "allow_auto_create_topics": False,
-    "max_block_ms": CONNECT_MILLISECONDS,
+    "max_block_ms": TOPIC_MILLISECONDS,
     "delivery_timeout_ms": 15_000,
     "request_timeout_ms": 10_000,
     "bootstrap_timeout_ms": CONNECT_MILLISECONDS,
@@ -65,16 +77,13 @@ class KafkaOutbox:
                 self._producer = KafkaProducer(bootstrap_servers=self._bootstrap, **PRODUCER_SETTINGS)
             future = self._producer.send(topic, key=key.encode("ascii"), value=value, partition=0)
             future.get(timeout=SEND_SECONDS)
+        except (MessageSizeTooLargeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError) as error:
+            raise TopicAway(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
         except KafkaError as error:
+            missing = self._producer is not None and self._producer.bootstrap_connected() and not self._has(topic)
             self.close()
-            raise BrokerAway(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
-
-    def close(self) -> None:
-        if self._producer is not None:
-            with contextlib.suppress(KafkaError):
-                self._producer.close(timeout=2)
-            self._producer = None
-
+            kind = TopicAway if missing else BrokerAway
+            raise kind(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
 
 class KafkaInbox:
     """Reads partition 0 of one topic from the first record that the broker keeps."""
@@ -84,12 +93,17 @@ class KafkaInbox:
         self._partition = TopicPartition(topic, 0)
         self._consumer: KafkaConsumer | None = None
         self._next: int | None = None
+        self._quiet = 0
 
     def poll(self, *, timeout_seconds: float) -> Sequence[BrokerRecord]:
         try:
             if self._consumer is None:
                 self._consumer = self._connect()
             found = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000))
+            self._quiet = 0 if found else self._quiet + 1
+            if self._quiet >= QUIET_POLLS:
+                self._quiet = 0
+                self._consumer.end_offsets([self._partition], timeout_ms=PROOF_MILLISECONDS)
         except (KafkaError, ValueError) as error:
             self.close()
             raise BrokerAway(f"Kafka at {self._bootstrap} cannot be read: {type(error).__name__}.") from error
