@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,24 +35,21 @@ HTTP_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalTown:
-    """A town whose services listen on loopback, on three ports in a row."""
+    """A town whose services listen on loopback."""
 
     name: str
     home: Path
-    first_port: int
-
-    def port(self, service: str) -> int:
-        """The port of a service."""
-        return self.first_port + SERVICES.index(service)
+    ports: Mapping[str, int]
+    """By service."""
 
     def url(self, service: str) -> str:
         """The address of a service; peers know that of federation."""
-        return f"http://127.0.0.1:{self.port(service)}"
+        return f"http://127.0.0.1:{self.ports[service]}"
 
     def command(self, service: str) -> list[str]:
         """The command line of a service."""
         timebank = Path(sys.executable).with_name("timebank")
-        return [sys.executable, str(timebank), "serve", service, str(self.home), "--port", str(self.port(service))]
+        return [sys.executable, str(timebank), "serve", service, str(self.home), "--port", str(self.ports[service])]
 
     def environment(self, *, journal: str, kafka: str | None, poll_seconds: float) -> dict[str, str]:
         """The variables that tell the services where the others are.
@@ -73,19 +70,20 @@ class LocalTown:
         }
 
 
-def make_network(network: str, towns: Sequence[LocalTown], *, folder: Path) -> None:
+def make_network(
+    network: str, towns: Sequence[LocalTown], *, folder: Path, pair_limit: int = PAIR_LIMIT_MINUTES
+) -> None:
     """Make the towns' homes and a registry that names them, signed by one operator and accepted by each town.
 
     Args:
         network: its DNS name.
         towns: whose homes are made.
         folder: gets the operator's key and the registry.
+        pair_limit: what two towns may owe each other, in minutes.
     """
     quiet = Console(quiet=True)
     for town in towns:
-        init_node(
-            quiet, town.home, network=network, node=town.name, url=town.url("federation"), limit=PAIR_LIMIT_MINUTES
-        )
+        init_node(quiet, town.home, network=network, node=town.name, url=town.url("federation"), limit=pair_limit)
     operator, registry = folder / "operator.key", folder / "registry.json"
     new_key(quiet, operator)
     sign_registry(quiet, [town.home / "node.json" for town in towns], [operator], registry, k=1)
@@ -124,13 +122,21 @@ def get_token(town: LocalTown, form: Path) -> str:
     return str(answer.json()["access_token"])
 
 
-def enrol(town: LocalTown, token: str, handle: str, *, name: str, payable_from_other_towns: bool) -> str:
-    """Enrol a member; returns their account."""
+def enrol(
+    town: LocalTown,
+    token: str,
+    handle: str,
+    *,
+    name: str,
+    payable_from_other_towns: bool,
+    floor: int | None = None,
+) -> str:
+    """Enrol a member; returns their account. `floor` in minutes, 0 or less; None: the town's default."""
     person: dict[str, Any] = {
         "handle": handle,
         "name": name,
         "payable_from_other_towns": payable_from_other_towns,
-    }
+    } | ({} if floor is None else {"floor": floor})
     headers = {"Authorization": f"Bearer {token}"}
     answer = httpx.post(f"{town.url('directory')}/v1/members", json=person, headers=headers, timeout=HTTP_SECONDS)
     answer.raise_for_status()

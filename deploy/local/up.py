@@ -59,7 +59,7 @@ def up(folder: Path, *, first_port: int, tell: Tell) -> None:
     if state is not None:
         raise LocalTrouble("What was started before is not whole any more: `make down`, then `make up`.")
     towns = [
-        LocalTown(name=name, home=folder / name / "home", first_port=first_port + PORTS_PER_TOWN * number)
+        LocalTown(name=name, home=folder / name / "home", ports=_ports(first_port + PORTS_PER_TOWN * number))
         for number, name in enumerate(MEMBERS)
     ]
     _refuse_ports_in_use(towns)
@@ -76,16 +76,20 @@ def up(folder: Path, *, first_port: int, tell: Tell) -> None:
         tell(line)
 
 
+def _ports(first: int) -> dict[str, int]:
+    return {service: first + number for number, service in enumerate(SERVICES)}
+
+
 def _refuse_ports_in_use(towns: list[LocalTown]) -> None:
     for town in towns:
         for service in SERVICES:
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    probe.bind(("127.0.0.1", town.port(service)))
+                    probe.bind(("127.0.0.1", town.ports[service]))
                 except OSError as error:
                     raise LocalTrouble(
-                        f"Port {town.port(service)}, for the {service} of {town.name}, is in use ({error.strerror}). "
+                        f"Port {town.ports[service]}, for the {service} of {town.name}, is in use ({error.strerror}). "
                         "End what listens there, or take others: python -m deploy.local up --first-port 18111"
                     ) from error
 
