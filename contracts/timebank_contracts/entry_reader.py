@@ -25,9 +25,12 @@ REMEMBERED_MAX: Final = 100_000
 
 _POSTED_END: Final = b',"type":"transfer.posted"}'
 _ACCOUNT = re.compile(names.ACCOUNT_PATTERN)
-_TIME = re.compile(moments.TIME_PATTERN)
+_TIMES = re.compile("(?:{})*".format(re.sub(r"\((?!\?)", "(?:", moments.TIME_PATTERN[1:].partition("$")[0])))
+"""Any number of good times, one behind the other; each has `_TIME_CHARACTERS`, so none hides in another."""
 
 
+_TIME_CHARACTERS: Final = 24
+_Time = Annotated[str, Meta(min_length=_TIME_CHARACTERS, max_length=_TIME_CHARACTERS)]
 _Digits = Annotated[str, Meta(min_length=32, max_length=32)]
 
 
@@ -44,7 +47,7 @@ class _Outline(
     """A local transfer whose texts and parts are still to be judged."""
 
     n: JournalPosition
-    time: str
+    time: _Time
     by: Raw
     data: Raw
     postings: Annotated[list[tuple[str, PostedMinutes]], Meta(min_length=2, max_length=POSTINGS_MAX)]
@@ -105,8 +108,9 @@ class EntryReader:
         for remembered in (actors, datas, accounts):
             if len(remembered) > REMEMBERED_MAX:
                 remembered.clear()
+        if not _TIMES.fullmatch("".join([outline.time for outline in outlines])) or not _are_keys(outlines):
+            return None
         judged: list[TransferPosted] = []
-        last_time = ""
         append = judged.append
         for outline in outlines:
             raw_by, raw_data = bytes(outline.by), bytes(outline.data)
@@ -116,11 +120,7 @@ class EntryReader:
             data = datas.get(raw_data)
             if data is None:
                 data = datas[raw_data] = canonical.decode(raw_data, _posted)
-            time, postings = outline.time, outline.postings
-            if time != last_time:
-                if not _TIME.search(time):
-                    return None
-                last_time = time
+            postings = outline.postings
             for account, _ in postings:
                 if account not in accounts:
                     if not _ACCOUNT.search(account):
@@ -129,7 +129,7 @@ class EntryReader:
             append(
                 TransferPosted(
                     n=outline.n,
-                    time=time,
+                    time=outline.time,
                     by=by,
                     data=data,
                     postings=postings,
@@ -137,7 +137,7 @@ class EntryReader:
                     command=outline.command,
                 )
             )
-        return judged if _are_keys(outlines) else None
+        return judged
 
 
 def _are_keys(outlines: list[_Outline]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from timebank_contracts import entries as e
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Malformed
@@ -69,6 +70,10 @@ def test_good_entries_of_mixed_types_are_read_in_order() -> None:
         (b"00000000000000000000000000000001", b"000000000000000000000000000000 1"),
         (b"00000000000000000000000000000001", b"0000000000000000000000000000001"),
         (b"10:00:00.123Z", b"25:00:00.123Z"),
+        (b"00.123Z", b"00.123Z\\n"),
+        (b"00.123Z", b"00.123Z2026-01-31T10:00:00.123Z"),
+        (b"2026-01-31", b"2026-13-31"),
+        (b"00.123Z", b"00.12\xd9\xa3Z"),
         (b'{"by"', b'{"a":1,"by"'),
         (b'"time"', b'"postings":[["m-1",-61],["m-2",61]],"time"'),
         (b',"type"', b'}\n{,"type"'),

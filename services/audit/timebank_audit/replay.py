@@ -68,8 +68,8 @@ class Replay:
         if self.stopped:
             return
         book, start = self.book, self.book.n
-        keys: list[str] = []
-        posted = e.TransferPosted
+        keys = []
+        posted, listed = e.TransferPosted, self.listing.posted
         entry: e.Entry
         try:
             for entry in self._reader.read(raws):
@@ -78,19 +78,18 @@ class Replay:
                         apply(book, entry)
                         data = entry.data
                         if data.confirmed_by in UNCONFIRMED or data.purpose in PURPOSES:
-                            self.listing.posted(entry)
+                            listed(entry)
                     else:
                         self._take_other(entry)
                 except (Refusal, Breach, Malformed) as error:
                     self._refuse(entry, error)
                     break
-                if entry.key is not UNSET:
-                    keys.append(entry.key)
+                keys.append(entry.key)
         except e.UnknownEntryType as error:
             self._stop("A06", "a type of these rules", str(error))
         except Malformed as error:
             self._stop("A03", "an entry in its canonical form", _where(raws[book.n - start], error))
-        self._keys.add(keys)
+        self._keys.add([key for key in keys if key is not UNSET])
 
     def _take_other(self, entry: e.Entry) -> None:
         kind = type(entry)
