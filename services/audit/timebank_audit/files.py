@@ -60,7 +60,7 @@ class TownFiles:
                 raise Malformed(f"{self._name(path)} is not a regular file.")
             if found.st_size > bytes_max:
                 raise Malformed(f"{self._name(path)} has {found.st_size} bytes; at most {bytes_max} can be there.")
-            return _read(descriptor, bytes_max)
+            return _read(descriptor, found.st_size)
         finally:
             os.close(descriptor)
 
@@ -81,15 +81,11 @@ class TownFiles:
         return f"{show_path(self.root)}/{path}"
 
 
-def _read(descriptor: int, bytes_max: int) -> bytes:
-    parts = []
-    room = bytes_max + 1
-    while room and (part := os.read(descriptor, room)):
-        parts.append(part)
-        room -= len(part)
-    if not room:
-        raise Malformed("A file grew while it was read; copy the export first.")
-    return b"".join(parts)
+def _read(descriptor: int, size: int) -> bytes:
+    raw = os.read(descriptor, size + 1)
+    if len(raw) != size:
+        raise Malformed("A file changed while it was read, or is too large for one read; copy the export first.")
+    return raw
 
 
 def show_path(path: Path) -> str:
