@@ -78,8 +78,6 @@ def judge_segment(book: Book, segment: Segment) -> Duplicate | Gap | Fresh:
     if statement.last == mark.n and bytes.fromhex(statement.head) != mark.chain:
         raise Refusal("segment_invalid", "The segment ends in another chain value than the one applied here.")
     if statement.last <= mark.n:
-        if statement.last == mark.n and bytes.fromhex(statement.head) != mark.chain:
-            raise Refusal("segment_invalid", "The segment ends in another chain than the one applied here.")
         return Duplicate(mark.n)
     passed = [bytes.fromhex(statement.prior), *fold(bytes.fromhex(statement.prior), segment.messages[:known])]
     if passed[known] != mark.chain:

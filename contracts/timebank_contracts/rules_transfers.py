@@ -338,8 +338,6 @@ def reversed_(book: Book, entry: e.TransferReversed, cited: e.Entry | None) -> N
         raise Refusal("posting_invalid", "The postings are not those that take the transfer back.")
     pot = book.accounts.get("pot")
     taken = dict(postings).get("pot", 0)
-    if taken > 0 and pot is None:
-        raise Refusal("account_unknown", "A closed account's minutes go to the pot; open it first.")
     if taken and pot is None:
         raise Refusal("account_unknown", "The pot would bear a part of this, and the town has none; open it first.")
     if taken < 0 and pot is not None and pot.balance + taken < pot.floor:
