@@ -134,8 +134,15 @@ def test_the_greatest_entry_with_two_messages_and_all_postings_fits() -> None:
 
 def test_an_entry_above_its_size_is_not_written() -> None:
     """PROTOCOL.md C4."""
-    with pytest.raises(Malformed, match="at most 65535 bytes"):
-        e.encode_entry(msgspec.structs.replace(GIFT, out=msgspec.Raw(b'"' + b"x" * 65_535 + b'"')))
+    room = canonical.ENTRY_BYTES_MAX - len(e.encode_entry(GIFT)) - len(b'"out":"",')
+    for more, fits in ((0, True), (1, False)):
+        entry = msgspec.structs.replace(GIFT, out=msgspec.Raw(b'"' + b"x" * (room + more) + b'"'))
+        if fits:
+            assert len(e.encode_entry(entry)) == canonical.ENTRY_BYTES_MAX
+            assert e.decode_entry(e.encode_entry(entry)).n == GIFT.n
+        else:
+            with pytest.raises(Malformed, match="at most 65535 bytes"):
+                e.encode_entry(entry)
 
 
 def test_a_string_that_needs_an_escape_is_not_written() -> None:

@@ -138,6 +138,12 @@ def test_a_changed_byte_makes_a_segment_malformed_or_unsigned(data: st.DataObjec
         return
 
 
+def test_a_segment_above_its_size_is_not_taken_apart() -> None:
+    """PROTOCOL.md C4."""
+    with pytest.raises(Malformed, match="A segment has at most"):
+        segments.parse_segment(b"x" * (segments.SEGMENT_BYTES_MAX + 1))
+
+
 def test_two_cuts_of_one_stream_end_in_one_chain_value() -> None:
     """PROTOCOL.md S7."""
     aberdare, _, _, bryn = two_towns()
