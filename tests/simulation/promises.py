@@ -143,6 +143,14 @@ class Promises:
         if again.book != town.book or again.tree.root() != town.memory.tree.root() or tree.root() != again.tree.root():
             raise Broken(f"P7: a replay of {town.name} gives another book or root.")
 
+    def judge_equal_limits(self) -> None:
+        """The law of equal limits: a payee's town never refuses for the pair's limit what the payer's town allowed."""
+        for town in self.towns:
+            for raw in town.disk.entries:
+                entry = e.decode_entry(raw)
+                if isinstance(entry, e.TransferRejected) and entry.data.reason == "pair_limit_exceeded":
+                    raise Broken(f"P5: {town.name} refused {entry.data.transfer} for a limit equal to the payer's.")
+
     def judge_cut(self, at_most: dict[str, int]) -> None:
         """P1 at the greatest consistent cut below these sizes, from replays of the prefixes."""
         sizes = greatest_cut([journal.marks for journal in self.journals.values()], at_most=at_most)

@@ -89,6 +89,8 @@ class Simulation:
         for town in self.towns:
             self.promises.judge_memory(town)
             self.schedule.note(f"{town.name} {town.book.n}", town.memory.tree.root())
+        if len({node.limit for registry in self.registries.versions for node in registry.nodes}) == 1:
+            self.promises.judge_equal_limits()
         self.promises.judge_cut({town.name: chance.randint(0, town.book.n) for town in self.towns})
         return Result(
             seed=self.seed,
