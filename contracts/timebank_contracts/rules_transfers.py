@@ -118,6 +118,8 @@ def _check_given(given: e.Shares, postings: e.Postings) -> None:
     givers = [account for account, _ in given]
     if len(set(givers)) != len(givers) or not credited.issuperset(givers):
         raise Refusal("posting_invalid", "Given minutes belong to accounts that are credited, each named once.")
+    if any(not 1 <= minutes <= MINUTES_MAX for _, minutes in given):
+        raise Refusal("amount_out_of_range")
 
 
 def sent(book: Book, entry: e.TransferSent) -> None:

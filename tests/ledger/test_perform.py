@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from timebank_contracts import entries as e
-from timebank_contracts.errors import Refusal
+from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.registry import FIRST_PREVIOUS, Operators, RegisteredNode, Registry
 from timebank_contracts.state import Book
@@ -45,6 +45,40 @@ def test_minutes_that_no_entry_can_hold_are_refused(minutes: int) -> None:
     with pytest.raises(Refusal, match="amount_out_of_range"):
         ledger.pay("alys", "bryn", minutes)
     assert ledger.book.accounts["alys"].balance == 0
+
+
+@pytest.mark.parametrize("minutes", [0, -1, 60_001])
+def test_given_minutes_that_no_entry_can_hold_are_refused(minutes: int) -> None:
+    ledger = Ledger()
+    ledger.open("alys")
+    ledger.open("bryn")
+    session = c.PostTransfer(
+        by=OPERATOR,
+        postings=(("alys", -60), ("bryn", 60)),
+        purpose="service",
+        confirmed_by="broker",
+        activity="garden",
+        served_on="2026-03-01",
+        given=(("bryn", minutes),),
+    )
+    with pytest.raises(Refusal, match="amount_out_of_range"):
+        ledger.do(session)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        c.OpenAccount(by=OPERATOR, account="Not An Id", kind="member"),
+        c.OpenAccount(by=OPERATOR, account="alys", kind="king"),
+        c.OpenAccount(by=OPERATOR, account="alys", kind="member", floor=1),
+        c.ChangePolicy(by=OPERATOR, default_floor=0, default_ceiling=10**9, debt_limit=0),
+    ],
+)
+def test_a_command_that_no_entry_can_hold_changes_nothing(command: c.Command) -> None:
+    ledger = Ledger()
+    with pytest.raises(Malformed):
+        ledger.do(command)
+    assert (ledger.book.n, ledger.book.accounts) == (1, {})
 
 
 def test_a_reversal_that_a_missing_pot_would_bear_is_refused() -> None:

@@ -42,9 +42,12 @@ def perform(book: Book, command: c.Command, *, time: str, cite: Cite) -> list[e.
 
     Raises:
         Refusal: the rules say no.
+        Malformed: a command of the rarer kinds has a field that no entry can hold (the edge's models know the others).
     """
     now = max(time, book.time)
     entry, cited = propose(book, command, now, cite)
+    if not isinstance(command, c.PostTransfer | c.SendTransfer):
+        e.decode_entry(e.encode_entry(entry))  # what could not be read back would stop every replay for ever
     apply(book, entry, cited=cited)
     return [entry]
 
