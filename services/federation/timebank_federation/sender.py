@@ -129,6 +129,8 @@ class Sender:
         return self.send_due()
 
     def _follow(self, entry: e.Entry) -> None:
+        if entry.n <= self.position:
+            return  # `load` was called for a new peer, and what it read included this entry
         self.position = entry.n
         if isinstance(entry, e.PeerChanged) and entry.data.peer not in self.peers:
             self.load()
