@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from timebank_kit.settings import UnknownSetting, read_settings
+from timebank_kit.settings import SettingRefused, UnknownSetting, read_settings
 from timebank_ledger.settings import Settings
 
 GIVEN = {"TIMEBANK_LEDGER_NETWORK": "timebank.example", "TIMEBANK_LEDGER_NODE": "aberdare", "HOME": "/home/x"}
@@ -34,5 +34,5 @@ def test_an_unknown_variable_with_our_prefix_is_an_error() -> None:
     ],
 )
 def test_a_setting_out_of_its_range_is_an_error(name: str, value: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(SettingRefused):
         read_settings(Settings, GIVEN | {f"TIMEBANK_LEDGER_{name}": value})

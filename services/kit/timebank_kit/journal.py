@@ -85,6 +85,9 @@ class Journal(Protocol):
     def find_keys(self, keys: Sequence[str]) -> dict[str, Record]:
         """The records that have these keys."""
 
+    def first_records(self, limit: int) -> list[Record]:
+        """Record 0 of up to `limit` journals of this store, whatever their names: they tell whose store it is."""
+
     def length(self) -> int:
         """How many records there are: the position of the next."""
 

@@ -71,6 +71,9 @@ class MemoryJournal(POPOAggregateRecorder, Journal):
         found = self._positions_by_key
         return {key: self._records[found[key]] for key in keys if key in found}
 
+    def first_records(self, limit: int) -> list[Record]:
+        return self._records[: min(1, limit)]
+
     def length(self) -> int:
         return len(self._records)
 

@@ -54,6 +54,15 @@ SELECT found.* FROM unnest(%s::text[]) AS asked (key) CROSS JOIN LATERAL (
     SELECT {_COLUMNS} FROM stored_events WHERE originator_id = %s AND idempotency_key = asked.key LIMIT 1) AS found
 """  # noqa: S608 - constants
 """One look into the index for each key: for `= ANY`, a planner without statistics reads the whole journal."""
+_FIRST_RECORDS = f"""
+WITH RECURSIVE journals(id) AS (
+    (SELECT originator_id FROM stored_events ORDER BY originator_id LIMIT 1) UNION ALL
+    SELECT (SELECT originator_id FROM stored_events WHERE originator_id > id ORDER BY originator_id LIMIT 1)
+    FROM journals WHERE id IS NOT NULL)
+SELECT {_COLUMNS} FROM (SELECT id FROM journals LIMIT %s) AS some
+JOIN stored_events ON originator_id = id AND originator_version = 0
+"""  # noqa: S608 - constants
+"""From one journal to the next by the primary key: no scan of all that they hold."""
 _CREATE_LOCK = 7463214
 """Two processes that start together would both make the table; an advisory lock puts them in a row."""
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
@@ -129,6 +138,9 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
     def find_keys(self, keys: Sequence[str]) -> dict[str, Record]:
         records = map(Record._make, self._rows(FIND_KEYS, [list(keys), self._originator]))
         return {record.key: record for record in records if record.key is not None}
+
+    def first_records(self, limit: int) -> list[Record]:
+        return list(map(Record._make, self._rows(_FIRST_RECORDS, [limit])))
 
     def length(self) -> int:
         statement = "SELECT max(originator_version) FROM stored_events WHERE originator_id = %s"

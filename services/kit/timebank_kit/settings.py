@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings
+
+
+class SettingRefused(ValueError):
+    """A setting is missing, or its value has another form."""
+
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -23,7 +29,7 @@ def read_settings(kind: type[S], environ: Mapping[str, str]) -> S:
 
     Raises:
         UnknownSetting: a variable begins with the prefix and is no setting; a typing error would go unseen.
-        pydantic.ValidationError: a value is missing or out of its range.
+        SettingRefused: a value is missing or out of its range.
     """
     prefix = str(kind.model_config["env_prefix"])
     given = {name.removeprefix(prefix): value for name, value in environ.items() if name.startswith(prefix)}
@@ -31,4 +37,10 @@ def read_settings(kind: type[S], environ: Mapping[str, str]) -> S:
     unknown = sorted(name for name in given if name not in known)
     if unknown:
         raise UnknownSetting(f"{prefix}{unknown[0]} is not a setting; there are: {', '.join(sorted(known))}.")
-    return kind.model_validate_strings({name.lower(): value for name, value in given.items()})
+    try:
+        return kind.model_validate_strings({name.lower(): value for name, value in given.items()})
+    except ValidationError as error:
+        # The value itself is not repeated: it may be a secret.
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = "_".join(map(str, first["loc"])).upper()
+        raise SettingRefused(f"{prefix}{name} cannot be used: {first['msg']}.") from None

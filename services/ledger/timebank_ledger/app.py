@@ -13,13 +13,14 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from timebank_contracts.entries import NodeOpened, decode_entry
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import SigningKey, b64_decode
 from timebank_contracts.note import parse_vkey
 from timebank_contracts.registry import Registry
 from timebank_kit.clock import Clock
 from timebank_kit.files import read_secret
-from timebank_kit.journal import open_journal, originator_of
+from timebank_kit.journal import Journal, open_journal, originator_of
 from timebank_kit.settings import read_settings
 from timebank_ledger.access import Access, issuers_of
 from timebank_ledger.api import make_app
@@ -31,6 +32,9 @@ from timebank_ledger.settings import Settings
 from timebank_ledger.writer import Writer
 
 _log = logging.getLogger(__name__)
+
+
+STORE_JOURNALS_READ_MAX = 256
 
 
 class WrongJournal(Exception):
@@ -65,6 +69,18 @@ class OpenLedger:
         self.writer.journal.close()
 
 
+def _refuse_another_networks_store(journal: Journal, settings: Settings) -> None:
+    """A town without a journal begins one in an empty store, or beside the towns of its own network."""
+    openings = [record for record in journal.first_records(STORE_JOURNALS_READ_MAX) if record.topic == "node.opened"]
+    entries = [decode_entry(record.state) for record in openings]
+    networks = {entry.data.network for entry in entries if isinstance(entry, NodeOpened)}
+    if networks and settings.network not in networks:
+        raise WrongJournal(
+            f"The database in TIMEBANK_LEDGER_JOURNAL_URL holds journals of {', '.join(sorted(networks)[:3])} and none "
+            f"of {settings.network}; name this network's database, or an empty one."
+        )
+
+
 def open_ledger(
     environ: Mapping[str, str],
     *,
@@ -81,14 +97,17 @@ def open_ledger(
         registry: the latest registry document that is held, or None.
 
     Raises:
-        WrongJournal: the journal is another town's.
+        WrongJournal: the journal is another town's, or the store is another network's.
         JournalBehindHead, UnsafeStorage, UnsafeFile, JournalTrouble, Refusal, Malformed: the text says what to do.
     """
     settings = read_settings(Settings, environ)
     if settings.log_key_file is None or settings.tag_key_file is None or settings.token_key is None:
         raise Malformed("Set TIMEBANK_LEDGER_LOG_KEY_FILE, …_TAG_KEY_FILE and …_TOKEN_KEY; `node init` makes them.")
     name = f"{settings.network}/{settings.node}"
-    journal = open_journal(settings.journal_url, name)
+    try:
+        journal = open_journal(settings.journal_url, name)
+    except ValueError as error:
+        raise Malformed(f"TIMEBANK_LEDGER_JOURNAL_URL cannot be used. {error}") from error
     writer = Writer(
         journal,
         clock=clock,
@@ -102,6 +121,8 @@ def open_ledger(
         found = book.identity
         if found is not None and (found.network, found.node) != (settings.network, settings.node):
             raise WrongJournal(f"The journal is {found.origin}'s; set TIMEBANK_LEDGER_JOURNAL_URL to this town's.")
+        if found is None:
+            _refuse_another_networks_store(journal, settings)
         # A registry that this journal has not accepted yet comes by PUT /v1/registry, after the one before it.
         if registry is not None and registry.version > book.registry_version:
             writer.registry = None

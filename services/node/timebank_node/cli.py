@@ -210,6 +210,9 @@ def main() -> None:
         _end(str(refused))
     except ModuleNotFoundError as missing:
         _end(f"This command needs the servers' libraries ({missing.name} is missing): pip install 'timebank[node]'")
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _end(f"{where}{error.strerror or error}")
     except Exception as error:
         if type(error).__module__.startswith("timebank_"):
             _end(str(error))

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import httpx
 
+from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity, inbox_topic
 from timebank_federation.broker import EmbeddedBroker
@@ -30,6 +31,7 @@ from timebank_node.network import first_registry
 FIRST_PORT: Final = 8101
 PUMP_ROUNDS_MAX: Final = 10_000
 DECIDE_SECONDS_MAX: Final = 300.0
+CONNECT_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +165,7 @@ def open_network(
         make_topics(kafka, [inbox_topic(network, plan.name) for plan in plans])
         environ["TIMEBANK_FEDERATION_KAFKA"] = kafka
     if postgres is not None:
-        environ["TIMEBANK_LEDGER_JOURNAL_URL"] = postgres
+        environ["TIMEBANK_LEDGER_JOURNAL_URL"] = _own_schema(postgres, run)
     by_address = _ByAddress()
     broker = EmbeddedBroker() if kafka is None else None
     towns: dict[str, DemoTown] = {}
@@ -188,6 +190,19 @@ def open_network(
             town.town.close()
         for bridge in by_address.bridges.values():
             bridge.close()
+
+
+def _own_schema(dsn: str, run: str) -> str:
+    """Make a schema for this run, as a database's journals belong to one network; returns the URL of its journals."""
+    import psycopg  # noqa: PLC0415 - the driver loads where it is used
+    from psycopg import sql  # noqa: PLC0415
+
+    try:
+        with psycopg.connect(dsn, connect_timeout=CONNECT_SECONDS, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(run)))
+    except psycopg.Error as error:
+        raise Malformed(f"PostgreSQL cannot be used for the demo: {str(error).strip().splitlines()[0]}") from error
+    return f"{dsn}{'&' if '?' in dsn else '?'}options=-csearch_path%3D{run}"
 
 
 def _open(plan: TownPlan, home: Home, around: Surroundings, by_address: _ByAddress) -> DemoTown:
