@@ -40,6 +40,7 @@ class Registries:
 
     def __init__(self, towns: list[str], *, limit: int) -> None:
         self.versions: list[Registry] = []
+        self.envelopes: list[bytes] = []
         self.event_keys: dict[str, list[str]] = {town: [f"{town} event 1"] for town in towns}
         self._by_public = {public(name): key_of(name) for names in self.event_keys.values() for name in names}
         nodes = [
@@ -102,4 +103,5 @@ class Registries:
         signers = [key_of(name) for name in OPERATORS[:2]]
         envelope = dsse.sign(canonical.encode(registry), payload_type=PAYLOAD_TYPE, keys=signers)
         previous = self.versions[-1] if self.versions else None
+        self.envelopes.append(envelope)
         self.versions.append(open_registry(envelope, previous=previous))

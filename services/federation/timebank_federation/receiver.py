@@ -115,7 +115,11 @@ class Receiver:
             return self._put_away(raw, "misdirected", "The segment is for another network or node.")
         peer = self._signer(segment)
         if isinstance(peer, str):
+            if peer == "unsigned" and statement.registry < self._registries.version:
+                self._sender.owe_statement(statement.from_)
             return self._put_away(raw, peer, "No key of the registry in force signed the segment.")
+        if statement.registry > self._registries.version:
+            self._fetch_registry(statement.registry)
         taken = self._ledger.take_segment(raw)
         self.high[peer.node] = taken.high
         if taken.outcome in ("fresh", "duplicate", "gap"):

@@ -242,6 +242,13 @@ class Sender:
                 if known:
                     peer.outgoing.owes_heard()
 
+    def owe_statement(self, name: str) -> None:
+        """The peer signs with a key that is not in force here: our next statement tells it which registry is."""
+        with self._lock:
+            peer = self.peers.get(name)
+            if peer is not None:
+                peer.outgoing.owes_heard()
+
     def segment_after(self, name: str, after: int, *, limit: int) -> bytes | None:
         """A segment with the messages after a position, for a peer that asks; None for an unknown peer or position."""
         peer = self.peers.get(name)
