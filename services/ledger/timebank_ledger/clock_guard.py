@@ -43,8 +43,8 @@ class ClockGuard:
         if abs(step) > STEP_SECONDS_MAX:
             way = "forward" if step > 0 else "back"
             raise ClockWrong(
-                f"The clock stepped {way} by {abs(step):.0f} seconds, to {show_time(now)}. Set it right, then start the "
-                "node again."
+                f"The clock stepped {way} by {abs(step):.0f} seconds, to {show_time(now)}. Set it right, then start "
+                "the node again."
             )
         self._now, self._monotonic = now, monotonic
 

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     """Public event key of this node, base64: it signs the federation service's tokens."""
     registry_sha256: Annotated[str, Field(pattern=names.HASH_PATTERN)] | None = None
     """Hash of the network's first registry, from a trusted source; none: only an operator hands the first one in."""
+    clock_confirmed: bool = False
+    """The clock is right although it stands more than 30 days ahead of the last entry."""
     transfer_expires_after_seconds: Annotated[int, Field(ge=60, le=30 * 86_400)] = 7 * 86_400
     """Until when the payee's town may take a transfer whose sender does not say."""
     queue_limit: Annotated[int, Field(ge=1, le=1_000_000)] = 8_192

@@ -27,10 +27,11 @@ from timebank_contracts.moments import show_time
 from timebank_contracts.registry import Registry, open_registry
 from timebank_contracts.segments import parse_segment
 from timebank_kit.clock import Clock
-from timebank_kit.commit_loop import CommitLoop, Doubt, Halt
+from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped
 from timebank_kit.journal import Journal, JournalTrouble, PositionTaken, Record, TailMissing, scan
 from timebank_kit.tail import Tail
 from timebank_ledger import commands as c
+from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
 from timebank_ledger.head import HeadFile, JournalBehindHead
 from timebank_ledger.peers import accept_registry, freeze, take_segment
 from timebank_ledger.propose import perform
@@ -100,10 +101,12 @@ class Writer:
         head: remembers the greatest published size and root outside the database.
         registry: the registry in force, when the journal has accepted one.
         queue_limit: commands that may wait.
+        clock_confirmed: an operator says that the clock is right although it stands far ahead of the last entry.
 
     Raises:
         Refusal, Malformed: the journal is not one that these rules could have written.
         JournalBehindHead: the journal is shorter than, or differs from, what was published.
+        ClockWrong: the clock stands behind the last entry, or far ahead of it.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class Writer:
         head: HeadFile,
         registry: Registry | None = None,
         queue_limit: int = 8192,
+        clock_confirmed: bool = False,
         on_stop: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self.journal = journal
@@ -128,8 +132,12 @@ class Writer:
         self._batch: list[e.Entry] = []
         self._checkpoint: tuple[int, float, bytes] | None = None
         self._state = _State()
+        self._dropped = False
+        """The book holds what was perhaps not written: nobody reads it until it is rebuilt."""
         self._rebuild()
         head.check(self._state.tree.size, self._root_at)
+        check_start(now=clock.now(), last_entry=self._state.book.time, confirmed=clock_confirmed)
+        self._guard = ClockGuard(now=clock.now(), monotonic=clock.monotonic())
         self.loop: CommitLoop[c.Command, Written] = CommitLoop(
             commit=self._commit, recover=self._recover, queue_limit=queue_limit, name="ledger-writer"
         )
@@ -150,13 +158,15 @@ class Writer:
 
     @contextmanager
     def reading(self) -> Iterator[Book]:
-        """The committed book, to read from and not to keep."""
+        """The committed book, to read from and not to keep; raises `Stopped` while nobody knows what is committed."""
         with self._lock:
+            if self._dropped:
+                raise Stopped(self.loop.reason or "The journal is being read back.")
             yield self._state.book
 
     def checkpoint(self, *, fresh: bool = False) -> bytes:
         """The latest signed checkpoint (C2SP note): at most one a second, unless `fresh` asks for the present size."""
-        with self._lock:
+        with self.reading():
             now = self.clock.monotonic()
             tree = self._state.tree
             last = self._checkpoint
@@ -171,7 +181,7 @@ class Writer:
     def close(self) -> None:
         """Let the parked commands be committed, then stop."""
         self.loop.close()
-        if self._state.book.identity is not None:
+        if self._state.book.identity is not None and not self._dropped:
             self.checkpoint(fresh=True)
 
     # What the writer's thread does -------------------------------------------------------------------------------
@@ -183,7 +193,7 @@ class Writer:
         with self._lock:
             self._batch = []
             tree = self._state.tree
-            time = show_time(self.clock.now())
+            time = self._time()
             for command in batch:
                 try:
                     written = _repeated(command, earlier) or self._perform(command, time)
@@ -203,17 +213,29 @@ class Writer:
                     records.append(Record(entry.n, e.entry_type(entry), raw, key))
                     self._batch.append(entry)
             if records:
-                try:
-                    self.journal.append(records)
-                except (PositionTaken, TailMissing) as other:
-                    self._on_stop(str(other))
-                    raise Halt(
-                        f"{other} Another process writes this journal, or it was replaced: run one only."
-                    ) from other
-                except JournalTrouble as trouble:
-                    raise Doubt(f"The commit's outcome is unknown: {trouble}") from trouble
-                self.tail.publish(self._state.tree.size)
+                self._append(records)
         return answers
+
+    def _append(self, records: list[Record]) -> None:
+        self._dropped = True
+        try:
+            self.journal.append(records)
+        except (PositionTaken, TailMissing) as other:
+            self._on_stop(str(other))
+            raise Halt(f"{other} Another process writes this journal, or it was replaced: run one only.") from other
+        except JournalTrouble as trouble:
+            raise Doubt(f"The commit's outcome is unknown: {trouble}") from trouble
+        self._dropped = False
+        self.tail.publish(self._state.tree.size)
+
+    def _time(self) -> str:
+        now = self.clock.now()
+        try:
+            self._guard.check(now=now, monotonic=self.clock.monotonic())
+        except ClockWrong as wrong:
+            self._on_stop(str(wrong))
+            raise Halt(str(wrong)) from wrong
+        return show_time(now)
 
     def _earlier(self, batch: Sequence[c.Command]) -> dict[str, e.Entry]:
         """What the keys of a batch wrote before it: one question to the journal for all of them."""
@@ -240,11 +262,13 @@ class Writer:
         book = self._state.book
         sender = parse_segment(raw).statement.from_
         high = book.peers[sender].incoming.n if sender in book.peers else 0
+        length = book.n
         try:
             entries, judged = take_segment(book, raw, time=time)
         except Unsigned as refusal:
             return Written(outcome=Outcome(outcome="unsigned", high=high, code=refusal.code, detail=refusal.detail))
         except Refusal as refusal:
+            assert book.n == length, "a segment is taken whole or not at all"
             return Written(outcome=Outcome(outcome="refused", high=high, code=refusal.code, detail=refusal.detail))
         except StopsAt as stop:
             return Written(outcome=Outcome(outcome="stops", high=high, position=stop.position, detail=str(stop)))
@@ -281,6 +305,7 @@ class Writer:
     def _rebuild(self) -> None:
         book, tree = replay(self.journal)
         self._state = _State(book, tree)
+        self._dropped = False
         self.tail.publish(tree.size)
 
     def _root_at(self, size: int) -> bytes:
