@@ -1,0 +1,219 @@
+"""The writer under doubt: what it acknowledged is there, what it is unsure of is read back, and it stops if it must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from timebank_contracts.entries import Actor
+from timebank_contracts.errors import Refusal
+from timebank_contracts.invariants import broken_invariants
+from timebank_contracts.keys import SigningKey
+from timebank_kit.clock import ManualClock
+from timebank_kit.commit_loop import Doubt, Halt, Stopped
+from timebank_kit.journal import OutcomeUnknown, PositionTaken, Record, originator_of
+from timebank_kit.journal_memory import MemoryJournal
+from timebank_ledger import commands as c
+from timebank_ledger.clock_guard import ClockWrong
+from timebank_ledger.head import HeadFile, JournalBehindHead
+from timebank_ledger.writer import Writer, Written, replay
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OPERATOR = Actor(kind="operator", id="operator")
+ALYS = Actor(kind="member", id="alys")
+LOG_KEY = SigningKey(b"l" * 32)
+
+
+class FaultyJournal(MemoryJournal):
+    """A store that fails at the next append: before it writes, or after (the answer is lost)."""
+
+    def __init__(self) -> None:
+        super().__init__(originator_of("faulty"))
+        self.fault: Callable[[Sequence[Record]], None] | None = None
+        self.reopened = 0
+
+    def append(self, records: Sequence[Record]) -> None:
+        fault, self.fault = self.fault, None
+        if fault is not None:
+            fault(records)
+        super().append(records)
+
+    def reopen(self) -> None:
+        self.reopened += 1
+
+    def lose_before(self, _: Sequence[Record]) -> None:
+        raise OutcomeUnknown("the connection broke before the commit")
+
+    def lose_answer(self, records: Sequence[Record]) -> None:
+        super().append(records)
+        raise OutcomeUnknown("the connection broke after the commit")
+
+
+@pytest.fixture
+def journal() -> FaultyJournal:
+    return FaultyJournal()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOON)
+
+
+@pytest.fixture
+def writer(journal: FaultyJournal, clock: ManualClock) -> Iterator[Writer]:
+    made = Writer(journal, clock=clock, log_key=LOG_KEY, head=HeadFile(None))
+    for command in (
+        c.OpenNode(by=OPERATOR, network="timebank.example", node="aberdare", generation="g1"),
+        c.ChangePolicy(by=OPERATOR, default_floor=-600, default_ceiling=6000, debt_limit=6000),
+        c.OpenAccount(by=OPERATOR, account="alys", kind="member"),
+        c.OpenAccount(by=OPERATOR, account="bryn", kind="member"),
+    ):
+        made.submit(command).result(timeout=10)
+    yield made
+    made.close()
+
+
+def pay(number: int, minutes: int = 60) -> c.PostTransfer:
+    return c.PostTransfer(
+        by=ALYS,
+        key=f"{number:032x}",
+        digest=f"{minutes:032x}",
+        postings=(("alys", -minutes), ("bryn", minutes)),
+        purpose="gift",
+        confirmed_by="receiver",
+    )
+
+
+def settle(writer: Writer, command: c.Command) -> Written:
+    """Send a command as a client does: after doubt, again with the same key, until it is known."""
+    for _ in range(200):
+        try:
+            return writer.submit(command).result(timeout=10)
+        except (Doubt, Stopped):
+            writer.tail.wait_beyond(1_000_000, timeout_seconds=0.05)
+    raise AssertionError("the writer did not recover")
+
+
+def balance(writer: Writer, account: str) -> int:
+    with writer.reading() as book:
+        return book.accounts[account].balance
+
+
+@pytest.mark.parametrize("fault", ["lose_before", "lose_answer"])
+def test_a_commit_of_unknown_outcome_is_read_back_and_never_doubled(
+    writer: Writer, journal: FaultyJournal, fault: str
+) -> None:
+    journal.fault = getattr(journal, fault)
+    with pytest.raises(Doubt):
+        writer.submit(pay(1)).result(timeout=10)
+    written = settle(writer, pay(1))
+    assert written.repeated == (fault == "lose_answer")
+    assert journal.reopened == 1
+    assert balance(writer, "alys") == -60
+    assert [record.topic for record in journal.read(0, 100)].count("transfer.posted") == 1
+
+
+def test_what_waits_during_doubt_is_told_that_it_was_not_begun(writer: Writer, journal: FaultyJournal) -> None:
+    parked: list[Future[Written]] = []
+
+    def fail(_: Sequence[Record]) -> None:
+        parked.append(writer.submit(pay(2)))
+        raise OutcomeUnknown("the connection broke")
+
+    journal.fault = fail
+    with pytest.raises(Doubt):
+        writer.submit(pay(1)).result(timeout=10)
+    with pytest.raises(Stopped):
+        parked[0].result(timeout=10)
+    assert settle(writer, pay(2)).entries[0].n == 4
+
+
+def test_a_book_that_was_perhaps_not_written_is_read_by_nobody(writer: Writer, journal: FaultyJournal) -> None:
+    seen: list[str] = []
+
+    def fail_twice() -> None:
+        # The first reading back fails too, so that readers meet the writer in doubt.
+        with pytest.raises(Stopped), writer.reading():
+            seen.append("read")
+        del journal.reopen
+        raise OutcomeUnknown("the database is still away")
+
+    journal.fault = journal.lose_before
+    journal.reopen = fail_twice  # type: ignore[method-assign]
+    with pytest.raises(Doubt):
+        writer.submit(pay(1)).result(timeout=10)
+    settle(writer, pay(1))
+    assert seen == []
+    assert balance(writer, "alys") == -60
+
+
+def test_a_second_writer_stops_the_first_for_good(writer: Writer, journal: FaultyJournal) -> None:
+    def other(_: Sequence[Record]) -> None:
+        raise PositionTaken("Another writer wrote position 4.")
+
+    journal.fault = other
+    with pytest.raises((Halt, Stopped), match="run one only"):
+        writer.submit(pay(1)).result(timeout=10)
+    with pytest.raises(Stopped, match="run one only"):
+        writer.submit(pay(2)).result(timeout=10)
+
+
+def test_a_clock_that_steps_stops_the_writer_and_nothing_is_written(
+    writer: Writer, journal: FaultyJournal, clock: ManualClock
+) -> None:
+    clock.set(NOON + timedelta(days=1))
+    with pytest.raises((Halt, Stopped), match="stepped forward"):
+        writer.submit(pay(1)).result(timeout=10)
+    assert journal.length() == 4
+    assert balance(writer, "alys") == 0
+
+
+def test_a_start_with_a_clock_behind_the_journal_is_refused(writer: Writer, journal: FaultyJournal) -> None:
+    with pytest.raises(ClockWrong):
+        Writer(journal, clock=ManualClock(NOON - timedelta(hours=1)), log_key=LOG_KEY, head=HeadFile(None))
+
+
+def test_a_journal_shorter_than_what_was_published_is_refused(writer: Writer, clock: ManualClock) -> None:
+    head = HeadFile(None)
+    head.remember(9, bytes(32))
+    with pytest.raises(JournalBehindHead, match="rolled back"):
+        Writer(MemoryJournal(originator_of("short")), clock=clock, log_key=LOG_KEY, head=head)
+
+
+def test_a_journal_of_another_history_than_was_published_is_refused(
+    writer: Writer, journal: FaultyJournal, clock: ManualClock
+) -> None:
+    head = HeadFile(None)
+    head.remember(3, bytes(32))
+    with pytest.raises(JournalBehindHead, match="not those that were published"):
+        Writer(journal, clock=clock, log_key=LOG_KEY, head=head)
+
+
+def test_ten_payments_at_once_pass_the_floor_only_as_often_as_it_allows(writer: Writer) -> None:
+    futures = [writer.submit(pay(number, minutes=120)) for number in range(10)]
+    refused = [error.code for future in futures if isinstance(error := future.exception(timeout=10), Refusal)]
+    assert refused == ["floor"] * 5
+    assert balance(writer, "alys") == -600
+
+
+def test_one_key_in_one_batch_is_one_entry(writer: Writer, journal: FaultyJournal) -> None:
+    futures = [writer.submit(pay(7)) for _ in range(20)]
+    answers = [future.result(timeout=10) for future in futures]
+    assert {answer.entries[0].n for answer in answers} == {4}
+    assert sum(not answer.repeated for answer in answers) == 1
+    with pytest.raises(Refusal, match="key_reused"):
+        writer.submit(pay(7, minutes=61)).result(timeout=10)
+    assert journal.length() == 5
+
+
+def test_replay_gives_the_same_book_and_root(writer: Writer, journal: FaultyJournal) -> None:
+    for number in range(5):
+        writer.submit(pay(number)).result(timeout=10)
+    book, tree = replay(journal)
+    with writer.reading() as now:
+        assert book == now
+    assert tree.size == journal.length()
+    assert broken_invariants(book) == []
