@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from timebank_contracts.registry import Registry
-from timebank_contracts.state import Book
 from timebank_federation.outgoing import Outgoing
 from timebank_ledger.peers import take_segment
 
@@ -30,5 +29,4 @@ class Rules:
     commits_whole_batches: bool = True
 
 
-RulesOf = Callable[[Book], Rules]
 REAL = Rules()
