@@ -59,7 +59,7 @@ WITH RECURSIVE journals(id) AS (
     (SELECT originator_id FROM stored_events ORDER BY originator_id LIMIT 1) UNION ALL
     SELECT (SELECT originator_id FROM stored_events WHERE originator_id > id ORDER BY originator_id LIMIT 1)
     FROM journals WHERE id IS NOT NULL)
-SELECT {_COLUMNS} FROM (SELECT id FROM journals LIMIT %s) AS some
+SELECT {_COLUMNS} FROM (SELECT id FROM journals LIMIT %s) AS listed
 JOIN stored_events ON originator_id = id AND originator_version = 0
 """  # noqa: S608 - constants
 """From one journal to the next by the primary key: no scan of all that they hold."""
