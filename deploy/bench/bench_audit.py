@@ -1,0 +1,60 @@
+"""The auditor on a town of local transfers: the rules alone from bytes in memory, then everything from its export."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from deploy.bench.bench_journal import IDENTITY, LOG_KEY, opened_writer, submit_all
+from deploy.bench.exchanges import post_commands
+from deploy.bench.setting import BenchTrouble, Setting
+from timebank_audit.verify import verify
+from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.entry_reader import EntryReader
+from timebank_contracts.note import VerifierKey
+from timebank_kit.journal import scan
+from timebank_ledger.publication import export_town
+
+TRANSFERS, TRANSFERS_QUICK = 150_000, 2_000
+BUNDLE_ENTRIES = 256
+
+
+def bench_audit(setting: Setting) -> None:
+    """Entries a second: decoding and `apply`; and the whole verification of an export."""
+    if not setting.wants("audit"):
+        return
+    folder = setting.new_folder()
+    raws = _export(setting, folder)
+    began = time.perf_counter()
+    book, reader = Book(), EntryReader()
+    for start in range(0, len(raws), BUNDLE_ENTRIES):
+        for entry in reader.read(raws[start : start + BUNDLE_ENTRIES]):
+            assert cited_position(entry) is None, "this load takes nothing back"
+            apply(book, entry)
+    seconds = time.perf_counter() - began
+    note = f"{len(raws):,} entries decoded, held to be canonical, and judged by `apply`"
+    setting.figures.add("audit.replay.entries_per_s", len(raws) / seconds, "entries/s", note)
+    add_verified(setting, "audit.verify.entries_per_s", [folder], "one town of local transfers")
+
+
+def add_verified(setting: Setting, name: str, folders: list[Path], what: str) -> None:
+    """Audit exports whole, and keep how fast; raises `BenchTrouble` when the auditor finds a fault."""
+    began = time.perf_counter()
+    audit = verify(folders)
+    seconds = time.perf_counter() - began
+    if audit.findings.found:
+        raise BenchTrouble(f"The auditor found: {audit.findings.found[0]}")
+    size = sum(town.size for town in audit.towns)
+    note = f"{size:,} entries in {seconds:.1f} s, all checks, from files: {what}"
+    setting.figures.add(name, size / seconds, "entries/s", note)
+
+
+def _export(setting: Setting, folder: Path) -> list[bytes]:
+    """Export a town of the usual load; returns its entries."""
+    count = setting.count(TRANSFERS, quick=TRANSFERS_QUICK)
+    with opened_writer("memory:") as writer:
+        submit_all(writer, post_commands(count, writer.clock.now()))
+        checkpoint = writer.checkpoint(fresh=True)
+        vkey = VerifierKey(IDENTITY.origin, LOG_KEY.public)
+        export_town(writer.journal, checkpoint=checkpoint, vkey=vkey, registries={}, directory=folder)
+        return [record.state for record in scan(writer.journal, 0, writer.journal.length())]

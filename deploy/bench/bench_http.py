@@ -1,0 +1,65 @@
+"""One town over HTTP: a node in a process of its own, a client in another."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from deploy.bench.exchanges import bodies
+from deploy.bench.load import apart, post_batches, post_singles
+from deploy.bench.nodes import RunningTown, running_towns
+from deploy.bench.setting import Setting
+from deploy.bench.table import percentile
+
+STORES = ("sqlite", "postgresql")
+SINGLES, SINGLES_QUICK = 20_000, 300
+SINGLE_CONNECTIONS = 64
+BATCHED, BATCHED_QUICK = 60_000, 2_000
+BATCH_CONNECTIONS = 4
+
+
+def bench_http(setting: Setting) -> None:
+    """Requests a second of one transfer each, and transfers a second in batches of a thousand."""
+    for store in STORES:
+        if setting.wants(f"http_single.{store}") or setting.wants(f"http_batch.{store}"):
+            with (
+                setting.journal_url(store) as url,
+                running_towns(setting, ["aberdare"], urls=[url], kafka=None) as [town],
+            ):
+                if setting.wants(f"http_single.{store}"):
+                    _bench_single(setting, store, town)
+                if setting.wants(f"http_batch.{store}"):
+                    _bench_batch(setting, store, town)
+
+
+def _bench_single(setting: Setting, store: str, town: RunningTown) -> None:
+    some = bodies(setting.count(SINGLES, quick=SINGLES_QUICK), datetime.now(UTC))
+    with apart(
+        post_singles,
+        town.plan.port,
+        town.token,
+        some,
+        connections=SINGLE_CONNECTIONS,
+        run=secrets.token_hex(4),
+    ) as done:
+        posted = done.result()
+    name, note = f"http_single.{store}", f"{len(some):,} transfers, one a request, {SINGLE_CONNECTIONS} connections"
+    setting.figures.add(f"{name}.requests_per_s", len(some) / (posted.ended - posted.began), "requests/s", note)
+    setting.figures.add(f"{name}.p50_ms", 1e3 * percentile(posted.seconds, 50), "ms", "of the same requests")
+    setting.figures.add(f"{name}.p99_ms", 1e3 * percentile(posted.seconds, 99), "ms", "of the same requests")
+
+
+def _bench_batch(setting: Setting, store: str, town: RunningTown) -> None:
+    some = bodies(setting.count(BATCHED, quick=BATCHED_QUICK), datetime.now(UTC))
+    with apart(
+        post_batches,
+        town.plan.port,
+        town.token,
+        some,
+        connections=BATCH_CONNECTIONS,
+        run=secrets.token_hex(4),
+    ) as done:
+        posted = done.result()
+    note = f"{len(some):,} transfers, 1,000 a request, {BATCH_CONNECTIONS} connections"
+    rate = len(some) / (posted.ended - posted.began)
+    setting.figures.add(f"http_batch.{store}.transfers_per_s", rate, "transfers/s", note)
