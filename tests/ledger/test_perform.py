@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from timebank_contracts import entries as e
@@ -129,6 +130,16 @@ def registry(version: int, *, barry: str) -> Registry:
         operators=operators,
         nodes=nodes,
     )
+
+
+def test_a_peer_that_the_registry_names_no_more_is_closed_and_keeps_no_key() -> None:
+    """PROTOCOL.md R4."""
+    ledger = Ledger()
+    accept_registry(ledger.book, registry(1, barry="g1"), own_limits={}, time=TIME, by=OPERATOR)
+    alone = msgspec.structs.replace(registry(2, barry="g1"), nodes=registry(2, barry="g1").nodes[:1])
+    entries = accept_registry(ledger.book, alone, own_limits={}, time=TIME, by=OPERATOR)
+    assert [e.entry_type(entry) for entry in entries] == ["registry.accepted", "peer.changed"]
+    assert (ledger.book.peers["barry"].state, ledger.book.peers["barry"].event_keys) == ("closed", ())
 
 
 def test_a_registry_that_is_refused_leaves_the_book_as_it_was() -> None:

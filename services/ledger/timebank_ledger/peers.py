@@ -8,6 +8,7 @@ Source: design page 1, steps 5 and 7; page 2, "Stream, segment, acknowledgement"
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -145,23 +146,35 @@ def accept_registry(
     data = e.RegistryAccepted(version=registry.version, sha256=registry.sha256)
     written: list[e.Entry] = [e.RegistryAcceptedEntry(n=book.n, time=now, by=by, data=data)]
     apply(book, written[0])
-    for node in registry.nodes:
-        limit = registry.pair_limit(me.node, node.node)
-        limit = min(limit, own_limits.get(node.node, limit))
-        said = e.Peer(
-            peer=node.node,
-            generation=node.generation,
-            state=node.state,
-            owe_limit=limit,
-            owed_limit=limit,
-            event_keys=list(node.event_keys),
-        )
-        if node.node == me.node or said == _as_entered(book, node.node):
+    for said in [*_peers_in(registry, me.node, own_limits), *_peers_gone(registry, book)]:
+        if said == _as_entered(book, said.peer):
             continue
         entry = e.PeerChanged(n=book.n, time=now, by=by, data=said)
         apply(book, entry)
         written.append(entry)
     return written
+
+
+def _peers_in(registry: Registry, me: str, own_limits: dict[str, int]) -> Iterator[e.Peer]:
+    for node in registry.nodes:
+        limit = registry.pair_limit(me, node.node)
+        limit = min(limit, own_limits.get(node.node, limit))
+        if node.node != me:
+            yield e.Peer(
+                peer=node.node,
+                generation=node.generation,
+                state=node.state,
+                owe_limit=limit,
+                owed_limit=limit,
+                event_keys=list(node.event_keys),
+            )
+
+
+def _peers_gone(registry: Registry, book: Book) -> Iterator[e.Peer]:
+    """A peer that the registry names no more is closed and keeps no key: nothing of it is believed from here on."""
+    for name in sorted(set(book.peers) - {node.node for node in registry.nodes}):
+        generation = book.peers[name].generation
+        yield e.Peer(peer=name, generation=generation, state="closed", owe_limit=0, owed_limit=0, event_keys=[])
 
 
 def _as_entered(book: Book, peer: str) -> e.Peer | None:
