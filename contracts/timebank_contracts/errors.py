@@ -110,7 +110,6 @@ BREACHES: Final = frozenset(
         "message_misplaced",
         "decision_unfounded",
         "decision_minutes",
-        "minutes_out_of_range",
     }
 )
 """What makes a validly signed message evidence (PROTOCOL.md S9)."""

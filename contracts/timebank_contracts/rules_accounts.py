@@ -21,6 +21,7 @@ SINGLE_KINDS = frozenset({"pot", "grant", "opening", "lost"})
 def node_opened(book: Book, entry: e.NodeOpened) -> None:
     if book.identity is not None:
         raise Refusal("node_opened")
+    _operator(entry)
     _no_postings(entry)
     if entry.data.rules != RULES_VERSION:
         raise Refusal("node_not_opened", f"These are rules {RULES_VERSION}; the journal asks for {entry.data.rules}.")
@@ -38,6 +39,7 @@ def policy_changed(book: Book, entry: e.PolicyChanged) -> None:
 
 def account_opened(book: Book, entry: e.AccountOpenedEntry) -> None:
     data = entry.data
+    _operator(entry)
     _no_postings(entry)
     if data.account in book.accounts:
         raise Refusal("account_exists")
@@ -66,6 +68,7 @@ def account_unfrozen(book: Book, entry: e.AccountUnfrozen) -> None:
 
 
 def account_closed(book: Book, entry: e.AccountClosed) -> None:
+    _operator(entry)
     account = _live(book, entry)
     if account.balance or account.in_transit:
         raise Refusal("account_not_empty")

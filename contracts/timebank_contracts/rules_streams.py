@@ -75,6 +75,8 @@ def peer_changed(book: Book, entry: e.PeerChanged) -> None:
 
 def peer_frozen(book: Book, entry: e.PeerFrozen) -> None:
     _bare(entry)
+    if entry.by.kind != "rule":
+        raise Refusal("purpose_invalid", "A stream is frozen by rule, when its evidence comes.")
     peer = book.peers.get(entry.data.peer)
     if peer is None:
         raise Refusal("peer_unknown")

@@ -167,9 +167,11 @@ def test_the_accounts_of_a_peer_are_moved_by_entries_between_towns_only(town: Pa
         (e.AccountChangedEntry, e.AccountChanged(account="alys", floor=0, ceiling=0)),
         (e.AccountFrozen, named("alys")),
         (e.AccountUnfrozen, named("alys")),
+        (e.AccountOpenedEntry, opened("ann")),
+        (e.AccountClosed, named("alys")),
     ],
 )
-def test_policy_limits_and_freezing_are_not_a_members(town: PaperTown, kind: type[e.Entry], data: Any) -> None:
+def test_policy_accounts_limits_and_states_are_not_a_members(town: PaperTown, kind: type[e.Entry], data: Any) -> None:
     """PROTOCOL.md L8."""
     few: list[Any] = ["broker", "operator", "rule"]
     others: list[Any] = ["member", "delegate", "partner", "peer"]

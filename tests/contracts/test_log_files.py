@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from timebank_contracts.checkpoint import open_checkpoint
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.log_files import LogFiles, town_files

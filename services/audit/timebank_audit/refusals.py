@@ -47,7 +47,6 @@ BREACHED: Final[dict[str, str]] = {
     "message_misplaced": "A53",
     "decision_unfounded": "A42",
     "decision_minutes": "A41",
-    "minutes_out_of_range": "A39",
 }
 """Breach of the contract by a peer's message that was entered all the same → check."""
 
