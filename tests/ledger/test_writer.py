@@ -142,7 +142,7 @@ def test_a_book_that_was_perhaps_not_written_is_read_by_nobody(writer: Writer, j
         raise OutcomeUnknown("the database is still away")
 
     journal.fault = journal.lose_before
-    journal.reopen = fail_twice  # type: ignore[method-assign]
+    journal.reopen = fail_twice  # type: ignore[method-assign]  # this instance alone
     with pytest.raises(Doubt):
         writer.submit(pay(1)).result(timeout=10)
     settle(writer, pay(1))

@@ -163,7 +163,7 @@ def _broker_of(home: Home, around: Surroundings, settings: FederationSettings) -
         return around.broker.outbox(), around.broker.inbox(topic)
     if settings.kafka:
         # The client of Kafka loads only where a broker is used.
-        from timebank_federation.broker_kafka import KafkaInbox, KafkaOutbox  # noqa: PLC0415
+        from timebank_federation.broker_kafka import KafkaInbox, KafkaOutbox  # noqa: PLC0415 - see above
 
         return KafkaOutbox(settings.kafka), KafkaInbox(settings.kafka, topic)
     return None, None
