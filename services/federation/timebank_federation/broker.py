@@ -12,10 +12,15 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 RECORD_BYTES_MAX = 524_288
+POLL_RECORDS_MAX = 500
 
 
 class BrokerAway(Exception):
     """The broker does not answer, or refuses; the text says what may be wrong."""
+
+
+class TopicAway(BrokerAway):
+    """The broker answers, and this one topic does not take the record: it is missing, or closed to us."""
 
 
 class BrokerRecord(NamedTuple):
@@ -27,13 +32,13 @@ class BrokerRecord(NamedTuple):
 
 
 class Outbox(Protocol):
-    """Sends records."""
+    """Sends records. It never makes a topic: a typing error must not."""
 
     def send(self, topic: str, *, key: str, value: bytes) -> None:
         """Hand over a record; on return the broker has stored it.
 
         Raises:
-            BrokerAway: it may be stored or not.
+            BrokerAway: it may be stored or not. TopicAway: other topics may still be reached.
         """
 
     def close(self) -> None:
@@ -41,7 +46,11 @@ class Outbox(Protocol):
 
 
 class Inbox(Protocol):
-    """Reads one topic from its first record on, in order. A record may come again after trouble."""
+    """Reads one topic from its first record on, in order. A record may come again after trouble.
+
+    A node owns its inbox: the topic is made by its reader when it is missing. One that was deleted and made again is
+    read from its first record.
+    """
 
     def poll(self, *, timeout_seconds: float) -> Sequence[BrokerRecord]:
         """The next records, up to some hundreds; empty when the time is over. Raises `BrokerAway`."""
@@ -50,40 +59,78 @@ class Inbox(Protocol):
         """Release what is held."""
 
 
+class _Topic:
+    """The last records of a topic, and the position of the next one."""
+
+    def __init__(self, records_max: int) -> None:
+        self.records: deque[BrokerRecord] = deque(maxlen=records_max)
+        self.end = 0
+
+
 class EmbeddedBroker:
     """Topics in memory, for nodes of one process. Keeps the last records of a topic up to `records_max`."""
 
     def __init__(self, *, records_max: int = 100_000) -> None:
         self._records_max = records_max
-        self._topics: dict[str, deque[BrokerRecord]] = {}
-        self._ends: dict[str, int] = {}
-        self._grown = threading.Condition()
+        self._topics: dict[str, _Topic] = {}
+        self._changed = threading.Condition()
 
     def outbox(self) -> Outbox:
         """A sender to any topic."""
         return _EmbeddedOutbox(self)
 
     def inbox(self, topic: str) -> Inbox:
-        """A reader of one topic, from its first kept record on."""
+        """A reader of one topic, from its first kept record on; makes the topic."""
+        self.make_topic(topic)
         return _EmbeddedInbox(self, topic)
 
-    def append(self, topic: str, key: str, value: bytes) -> None:
-        """Store a record; the oldest are given up above `records_max`."""
-        if len(value) > RECORD_BYTES_MAX:
-            raise BrokerAway(f"A record has at most {RECORD_BYTES_MAX} bytes; this one would never be taken.")
-        with self._grown:
-            records = self._topics.setdefault(topic, deque(maxlen=self._records_max))
-            records.append(BrokerRecord(self._ends.get(topic, 0), key, value))
-            self._ends[topic] = self._ends.get(topic, 0) + 1
-            self._grown.notify_all()
+    def make_topic(self, topic: str) -> _Topic:
+        """Make a topic unless it exists; returns it."""
+        with self._changed:
+            return self._topics.setdefault(topic, _Topic(self._records_max))
 
-    def after(self, topic: str, offset: int, timeout_seconds: float) -> list[BrokerRecord]:
-        """Kept records from `offset` on, waiting for the first up to the time given; at most 500."""
-        with self._grown:
-            self._grown.wait_for(lambda: self._ends.get(topic, 0) > offset, timeout=timeout_seconds)
-            kept = self._topics.get(topic, deque())
-            skip = max(0, offset - (kept[0].offset if kept else 0))
-            return [kept[at] for at in range(skip, min(skip + 500, len(kept)))]
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic with its records, as an operator's mistake would."""
+        with self._changed:
+            self._topics.pop(topic, None)
+
+    def records(self, topic: str) -> list[BrokerRecord]:
+        """Every kept record of a topic."""
+        with self._changed:
+            found = self._topics.get(topic)
+            return [] if found is None else list(found.records)
+
+    def append(self, topic: str, key: str, value: bytes) -> None:
+        """Store a record; the oldest are given up above `records_max`. Raises `TopicAway`."""
+        if len(value) > RECORD_BYTES_MAX:
+            raise TopicAway(f"A record has at most {RECORD_BYTES_MAX} bytes; this one would never be taken.")
+        with self._changed:
+            found = self._topics.get(topic)
+            if found is None:
+                raise TopicAway(f"There is no topic {topic}; its node makes it when it starts.")
+            found.records.append(BrokerRecord(found.end, key, value))
+            found.end += 1
+            self._changed.notify_all()
+
+    def after(self, known: _Topic | None, topic: str, offset: int, timeout_seconds: float) -> _Found:
+        """Kept records from `offset` on, waiting for the first up to the time given.
+
+        Args:
+            known: the topic that the offset belongs to; another one of the same name is read from its beginning.
+        """
+        with self._changed:
+            found = self.make_topic(topic)
+            start = offset if found is known else 0
+            self._changed.wait_for(lambda: found.end > start, timeout=timeout_seconds)
+            skip = max(0, start - (found.end - len(found.records)))
+            kept = [found.records[at] for at in range(skip, min(skip + POLL_RECORDS_MAX, len(found.records)))]
+            return _Found(found, kept, kept[-1].offset + 1 if kept else start)
+
+
+class _Found(NamedTuple):
+    topic: _Topic
+    records: list[BrokerRecord]
+    next: int
 
 
 class _EmbeddedOutbox:
@@ -100,13 +147,12 @@ class _EmbeddedOutbox:
 class _EmbeddedInbox:
     def __init__(self, broker: EmbeddedBroker, topic: str) -> None:
         self._broker = broker
-        self._topic = topic
+        self._name = topic
+        self._topic: _Topic | None = None
         self._next = 0
 
     def poll(self, *, timeout_seconds: float) -> Sequence[BrokerRecord]:
-        records = self._broker.after(self._topic, self._next, timeout_seconds)
-        if records:
-            self._next = records[-1].offset + 1
+        self._topic, records, self._next = self._broker.after(self._topic, self._name, self._next, timeout_seconds)
         return records
 
     def close(self) -> None:

@@ -8,13 +8,16 @@ Source: design pages 2, 9 and 11; PROTOCOL.md K1 to K4.
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Sequence
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import (
+    KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
@@ -30,6 +33,10 @@ TOPIC_MILLISECONDS: Final = 3_000
 QUIET_POLLS: Final = 3
 """Polls without a record after which the broker is asked whether it is there: the client itself waits in silence."""
 PROOF_MILLISECONDS: Final = 5_000
+TOPIC_AGE_MILLISECONDS: Final = 5_000
+"""How often the reader asks whether the topic is still the one that it was; a fetch by name does not tell."""
+BROKERS_CHOICE: Final = -1
+"""Replicas of a topic: as many as the brokers' own setting says."""
 RETENTION_MILLISECONDS: Final = 14 * 24 * 3600 * 1000
 
 CONSUMER_SETTINGS: Final[dict[str, Any]] = {
@@ -42,6 +49,7 @@ CONSUMER_SETTINGS: Final[dict[str, Any]] = {
     "fetch_min_bytes": 1,
     "max_partition_fetch_bytes": 8 * 1024 * 1024,
     "max_poll_records": 200,
+    "metadata_max_age_ms": TOPIC_AGE_MILLISECONDS,
     "request_timeout_ms": 10_000,
     "bootstrap_timeout_ms": CONNECT_MILLISECONDS,
 }
@@ -62,6 +70,7 @@ TOPIC_SETTINGS: Final[dict[str, str]] = {
     "retention.ms": str(RETENTION_MILLISECONDS),
     "max.message.bytes": str(RECORD_BYTES_MAX + 4096),
 }
+_OF_ONE_TOPIC: Final = (MessageSizeTooLargeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
 
 
 class KafkaOutbox:
@@ -74,25 +83,56 @@ class KafkaOutbox:
     def send(self, topic: str, *, key: str, value: bytes) -> None:
         try:
             if self._producer is None:
+                _reach(self._bootstrap)
                 self._producer = KafkaProducer(bootstrap_servers=self._bootstrap, **PRODUCER_SETTINGS)
+            _find(self._producer, self._bootstrap, topic)
             future = self._producer.send(topic, key=key.encode("ascii"), value=value, partition=0)
             future.get(timeout=SEND_SECONDS)
-        except (MessageSizeTooLargeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError) as error:
+        except _OF_ONE_TOPIC as error:
             raise TopicAway(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
         except KafkaError as error:
-            missing = self._producer is not None and self._producer.bootstrap_connected() and not self._has(topic)
             self.close()
-            kind = TopicAway if missing else BrokerAway
-            raise kind(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
+            raise BrokerAway(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
+
+    def close(self) -> None:
+        if self._producer is not None:
+            with contextlib.suppress(KafkaError):
+                self._producer.close(timeout=2)
+            self._producer = None
+
+
+def _find(producer: KafkaProducer, bootstrap: str, topic: str) -> None:
+    """The client says the same of a missing topic and of a broker that is gone: here they are told apart."""
+    try:
+        producer.partitions_for(topic)
+    except KafkaTimeoutError as error:
+        _reach(bootstrap)
+        raise UnknownTopicOrPartitionError(topic) from error
+
+
+def _reach(bootstrap: str) -> None:
+    """Raise `KafkaConnectionError` unless one of the brokers listens: the client would try for long, and leak sockets."""
+    error: Exception = ValueError("no broker is named")
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=TOPIC_MILLISECONDS / 1000):
+                return
+        except (OSError, ValueError) as tried:
+            error = tried
+    raise KafkaConnectionError(str(error))
+
 
 class KafkaInbox:
     """Reads partition 0 of one topic from the first record that the broker keeps."""
 
     def __init__(self, bootstrap: str, topic: str) -> None:
         self._bootstrap = bootstrap
+        self._topic = topic
         self._partition = TopicPartition(topic, 0)
         self._consumer: KafkaConsumer | None = None
-        self._next: int | None = None
+        self._topic_id: object = None
+        self._next = 0
         self._quiet = 0
 
     def poll(self, *, timeout_seconds: float) -> Sequence[BrokerRecord]:
@@ -104,6 +144,10 @@ class KafkaInbox:
             if self._quiet >= QUIET_POLLS:
                 self._quiet = 0
                 self._consumer.end_offsets([self._partition], timeout_ms=PROOF_MILLISECONDS)
+            if _topic_id(self._consumer, self._topic) != self._topic_id:
+                # Deleted and made again: before what was read now there may be records that nobody has read.
+                self.close()
+                return []
         except (KafkaError, ValueError) as error:
             self.close()
             raise BrokerAway(f"Kafka at {self._bootstrap} cannot be read: {type(error).__name__}.") from error
@@ -116,15 +160,22 @@ class KafkaInbox:
         return records
 
     def _connect(self) -> KafkaConsumer:
+        _reach(self._bootstrap)
         consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, **CONSUMER_SETTINGS)
-        consumer.assign([self._partition])
-        first = consumer.beginning_offsets([self._partition])[self._partition]
-        last = consumer.end_offsets([self._partition])[self._partition]
-        # A topic that was made again ends before our hint: read it from its beginning, the chain tells what is new.
-        if self._next is not None and first <= self._next <= last:
-            consumer.seek(self._partition, self._next)
-        else:
-            consumer.seek(self._partition, first)
+        try:
+            if not consumer.partitions_for_topic(self._topic):
+                make_topics(self._bootstrap, [self._topic])
+            consumer.assign([self._partition])
+            first = consumer.beginning_offsets([self._partition])[self._partition]
+            last = consumer.end_offsets([self._partition])[self._partition]
+        except BaseException:
+            consumer.close()
+            raise
+        found = _topic_id(consumer, self._topic)
+        # The hint counts for the topic that it was taken from; the chain tells what is new.
+        known = found == self._topic_id and first <= self._next <= last
+        consumer.seek(self._partition, self._next if known else first)
+        self._topic_id = found
         return consumer
 
     def close(self) -> None:
@@ -134,13 +185,19 @@ class KafkaInbox:
             self._consumer = None
 
 
-def make_topics(bootstrap: str, topics: Sequence[str], *, replication: int = 1) -> None:
+def _topic_id(consumer: KafkaConsumer, topic: str) -> object:
+    """The id under which the broker knows the topic now; the client has no public name for it (see `test_broker`)."""
+    return consumer._cluster.topic_id(topic)
+
+
+def make_topics(bootstrap: str, topics: Sequence[str], *, replication: int = BROKERS_CHOICE) -> None:
     """Make the inbox topics that do not exist yet: one partition, records deleted by age only, never compacted.
 
     Raises:
         BrokerAway: no broker answers, or it refuses.
     """
     try:
+        _reach(bootstrap)
         admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=CONNECT_MILLISECONDS)
     except KafkaError as error:
         raise BrokerAway(f"Kafka at {bootstrap} cannot be reached: {type(error).__name__}.") from error
