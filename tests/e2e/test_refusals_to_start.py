@@ -1,0 +1,117 @@
+"""A node that would lose, double or forge refuses to start, exits with status 2, and says what to change."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.servers.find import OwnDatabase
+from tests.e2e.running_towns import timebank
+
+NETWORK = "refusals.timebank.wales"
+
+
+def make_node(folder: Path, *, network: str = NETWORK, node: str = "aberdare") -> Path:
+    """A node of a network of one, as its operators would make it; returns its home."""
+    home, key, registry = folder / node, folder / f"{node}.key", folder / f"{node}-registry.json"
+    for arguments in (
+        ["node", "init", home, "--network", network, "--node", node, "--url", "http://127.0.0.1:9"],
+        ["keys", "new", key],
+        ["network", "sign", home / "node.json", "--operator", key, "--out", registry],
+        ["node", "accept", home, registry],
+    ):
+        done = timebank(*arguments)
+        assert done.returncode == 0, done.stderr
+    return home
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose journal has its first entries."""
+    home = make_node(tmp_path_factory.mktemp("node"))
+    assert timebank("node", "export", home, home / "log").returncode == 0
+    return home
+
+
+@pytest.fixture
+def home(made: Path) -> Iterator[Path]:
+    """The same home for each test, as it was."""
+    kept = {path: (path.read_bytes(), path.stat().st_mode) for path in made.rglob("*") if path.is_file()}
+    yield made
+    for path in made.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+    for path, (content, mode) in kept.items():
+        path.write_bytes(content)
+        path.chmod(mode)
+
+
+def refused(home: Path, *, environment: dict[str, str] | None = None) -> str:
+    """Serve, which must end at once with status 2; returns the one sentence."""
+    done = timebank("serve", "ledger", home, "--port", "0", environment=environment, seconds=60)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("use", ["event", "log", "token", "tag"])
+def test_a_key_that_others_can_read_is_refused(home: Path, use: str) -> None:
+    key = home / "keys" / f"{use}.key"
+    key.chmod(0o644)
+    assert f"chmod 600 {key}" in refused(home)
+
+
+@pytest.mark.slow
+def test_a_journal_shorter_than_its_head_file_is_refused(home: Path) -> None:
+    with sqlite3.connect(home / "journal.db") as journal:
+        journal.execute("DELETE FROM stored_events WHERE originator_version = 3")
+    journal.close()
+    said = refused(home)
+    assert "was rolled back: restore the newer journal" in said
+
+
+@pytest.mark.slow
+def test_a_lost_journal_is_refused_not_begun_anew(home: Path) -> None:
+    for path in home.glob("journal.db*"):
+        path.unlink()
+    assert "restore the newer journal" in refused(home)
+
+
+@pytest.mark.slow
+def test_another_networks_database_is_refused(home: Path, tmp_path: Path) -> None:
+    other = make_node(tmp_path, network="elsewhere.timebank.wales")
+    said = refused(other, environment={"TIMEBANK_LEDGER_JOURNAL_URL": f"sqlite:{home / 'journal.db'}"})
+    assert f"holds journals of {NETWORK} and none of elsewhere.timebank.wales" in said
+    assert "name this network's database" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("TIMEBANK_LEDGER_JURNAL_URL", "memory:", "is not a setting"),
+        ("TIMEBANK_LEDGER_QUEUE_LIMIT", "many", "TIMEBANK_LEDGER_QUEUE_LIMIT cannot be used"),
+        ("TIMEBANK_LEDGER_JOURNAL_URL", "mysql://x", "postgresql://user:password@host:port/database"),
+        ("TIMEBANK_LEDGER_JOURNAL_URL", "postgresql://127.0.0.1:9/x", "PostgreSQL cannot be reached"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_by_name(home: Path, name: str, value: str, says: str) -> None:
+    assert says in refused(home, environment={name: value})
+
+
+@pytest.mark.servers
+@pytest.mark.slow
+def test_a_postgresql_without_fsync_is_refused(home: Path, private_postgres: OwnDatabase) -> None:
+    dsn = private_postgres.create_database("unsafe")
+    with psycopg.connect(private_postgres.dsn, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    said = refused(home, environment={"TIMEBANK_LEDGER_JOURNAL_URL": dsn})
+    assert "fsync = off and would lose what it acknowledged. Set fsync = on" in said
