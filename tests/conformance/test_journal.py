@@ -301,3 +301,16 @@ def test_any_run_of_batches_leaves_what_a_list_would_hold(store: Store) -> None:
         journal.close()
 
     holds()
+
+
+def test_the_first_records_of_a_store_tell_whose_it_is(store: Store) -> None:
+    journal = store.open()
+    assert journal.first_records(10) == []
+    others = [store.open() for _ in range(3)]
+    for number, other in enumerate(others):
+        other.append([Record(0, "thing.began", bytes([number]), None), Record(1, "thing.happened", b"later", None)])
+    if store.url == "memory:":
+        assert [other.first_records(10) for other in others] == [[other.read(0, 1)[0]] for other in others]
+        return
+    assert sorted(journal.first_records(10)) == [other.read(0, 1)[0] for other in others]
+    assert len(journal.first_records(2)) == 2
