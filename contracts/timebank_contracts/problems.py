@@ -15,14 +15,24 @@ MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:timebank:problem:"
 
 EDGE: Final[dict[str, str]] = {
+    "client_unknown": "The client is not known here, or its secret is another; ask the town's operator.",
     "field_invalid": "A field is missing, unknown or has another form; `errors` names each one.",
     "forbidden": "The token does not allow this; ask for the scope or the account that the detail names.",
+    "handle_invalid": "A handle is 1 to 30 of a-z, 0-9 and -, beginning with a letter.",
+    "handle_taken": "The handle, or one that looks like it, is in use in this town; choose another.",
     "internal": "The node met a bug; the request changed nothing that was not answered. Tell its operator.",
     "malformed": "The body is not what this route takes; send it in the form that the API documents.",
     "method_not_allowed": "This path does not take this method; see the API's document.",
     "not_found": "There is nothing at this path; see the API's document.",
+    "not_ready": "The service cannot do this now; /readyz says why. Come again later.",
     "outcome_unknown": "It is not known whether this was written; send it again with the same Idempotency-Key.",
+    "payee_unknown": "Nobody of this handle can be paid from here; check it with the payee.",
+    "person_unknown": "There is no such person; they may have been erased.",
     "queue_full": "Too many commands wait; come again after the seconds that Retry-After says.",
+    "registry_unknown": "This version of the registry is not held here; ask for `latest`.",
+    "room_away": "Another service or town that this needs does not answer; come again later.",
+    "scope_not_granted": "The client was not granted this scope; ask for one that it has.",
+    "stream_unknown": "This node has no such stream, or it is shorter than that.",
     "too_large": "The body is too large or too deep; send less at a time.",
     "too_slow": "The body did not arrive in time; send it again.",
     "unauthorised": "Send a valid token: Authorization: Bearer <token>.",
@@ -34,11 +44,13 @@ STATUS: Final[dict[str, int]] = {
     # What was asked has not the form that it must have.
     "key_missing": 400,
     "malformed": 400,
+    "scope_not_granted": 400,
     "amount_ambiguous": 422,
     "amount_out_of_range": 422,
     "account_kind": 422,
     "confirmation_needed": 422,
     "field_invalid": 422,
+    "handle_invalid": 422,
     "key_reused": 422,
     "policy_invalid": 422,
     "posting_invalid": 422,
@@ -50,13 +62,18 @@ STATUS: Final[dict[str, int]] = {
     "too_slow": 408,
     "too_large": 413,
     # Who asks.
+    "client_unknown": 401,
     "unauthorised": 401,
     "forbidden": 403,
     # What is asked for is not here.
     "account_unknown": 404,
     "alias_unknown": 404,
     "not_found": 404,
+    "payee_unknown": 404,
     "peer_unknown": 404,
+    "person_unknown": 404,
+    "registry_unknown": 404,
+    "stream_unknown": 404,
     "transfer_unknown": 404,
     "method_not_allowed": 405,
     # The book, as it stands, does not allow it.
@@ -70,6 +87,7 @@ STATUS: Final[dict[str, int]] = {
     "debt_limit_exceeded": 409,
     "expired": 409,
     "floor": 409,
+    "handle_taken": 409,
     "node_not_opened": 409,
     "node_opened": 409,
     "not_reversible": 409,
@@ -82,8 +100,10 @@ STATUS: Final[dict[str, int]] = {
     "wrong_position": 409,
     # The node.
     "internal": 500,
+    "not_ready": 503,
     "outcome_unknown": 503,
     "queue_full": 503,
+    "room_away": 503,
     "writer_stopped": 503,
 }
 """Code → HTTP status: the one table."""

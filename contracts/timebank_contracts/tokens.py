@@ -20,6 +20,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from timebank_contracts.errors import Malformed
+from timebank_contracts.keys import b64_decode
+from timebank_contracts.registry import Registry
 
 SCOPES: Final = frozenset(
     {
@@ -69,6 +71,21 @@ class Issuer(NamedTuple):
 def audience(network: str, node: str) -> str:
     """For whom a token is: `timebank.wales/aberdare`."""
     return f"{network}/{node}"
+
+
+def peer_issuers(registry: Registry | None) -> dict[str, Issuer]:
+    """The nodes of a registry as issuers of node tokens, by name; a closed node issues none any more."""
+    nodes = [] if registry is None else [node for node in registry.nodes if node.state != "closed"]
+    scopes = frozenset({"federation"})
+    return {node.node: Issuer(node.node, tuple(map(b64_decode, node.event_keys)), scopes) for node in nodes}
+
+
+def bearer(authorization: str | None) -> str:
+    """The token in an `Authorization` header; raises `Rejected` when there is none."""
+    kind, _, token = (authorization or "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise Rejected("Send a token: Authorization: Bearer <token>.")
+    return token
 
 
 class TokenKey:

@@ -1,0 +1,51 @@
+"""The OpenAPI document of an application: as it is served, committed and compared by a test."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from timebank_contracts.http_answers import Problem
+from timebank_contracts.problems import MEDIA_TYPE
+
+
+def needs(scope: str) -> dict[str, Any]:
+    """What a route says of itself that needs a token of this scope."""
+    return {"security": [{"bearer": [scope]}]}
+
+
+PUBLIC: dict[str, Any] = {"security": []}
+"""What a route says of itself that anybody may call."""
+
+
+def openapi_document(app: FastAPI, *, description: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of an application whose errors are all problem documents."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        openapi_version="3.1.0",
+        description=f"{description} Errors are RFC 9457 problems: decide by `code`.",
+        routes=app.routes,
+    )
+    components = document.setdefault("components", {})
+    scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token; see each route."}
+    components["securitySchemes"] = {"bearer": scheme}
+    schemas = components.setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    said = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= said.pop("$defs", {}) | {"Problem": said}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = {"description": "A problem.", "content": content}
+    return document
+
+
+def document_text(document: dict[str, Any]) -> str:
+    """A document as it is committed: sorted, indented, ended by a line feed."""
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
