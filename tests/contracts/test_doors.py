@@ -23,8 +23,9 @@ from timebank_directory.people import People, Person
 from timebank_directory.rooms import LedgerDoor, PeerDirectories
 from timebank_federation import api as federation_api
 from timebank_federation.ledger_client import LedgerClient
+from timebank_federation.peer_door import HttpDoor
 from timebank_federation.quarantine import Quarantine
-from timebank_federation.receiver import HttpDoor, Receiver
+from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
 from timebank_kit.web import AsgiBridge
@@ -76,6 +77,7 @@ def federation(towns: tuple[Town, Town], directory: httpx.Client) -> Iterator[ht
             sender=sender,
             door=HttpDoor(nowhere, lambda _: ""),
             quarantine=Quarantine(None),
+            clock=town.clock,
         )
         app = federation_api.make_app(
             identity=ABERDARE,

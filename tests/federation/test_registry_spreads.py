@@ -63,6 +63,7 @@ def receiver_of_a(story: Story, *, versions: int) -> tuple[Receiver, TakingLedge
         sender=sender,
         door=Door(story),
         quarantine=Quarantine(None),
+        clock=SystemClock(),
     )
     return receiver, ledger, sender
 

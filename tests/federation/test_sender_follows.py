@@ -26,6 +26,7 @@ class LedgerOfTown(LedgerClient):
         return {
             "identity": book.me._asdict(),
             "position": book.n,
+            "registry": {"version": book.registry_version, "sha256": book.registry_sha256},
             "streams": [
                 {
                     "peer": peer.peer,

@@ -1,35 +1,55 @@
 """What federation serves: segments to the peer that they are for, the registry to anybody, its state to operators.
 
-Source: design page 2, "Transport"; PROTOCOL.md W4 to W6.
+Source: design page 2, "Transport"; PROTOCOL.md W4 to W6; the served document is `contracts/openapi/federation.json`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 import httpx
-from fastapi import Depends, FastAPI, Header, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
-from timebank_contracts.errors import Malformed
-from timebank_contracts.keys import b64_decode
 from timebank_contracts.names import Identity
-from timebank_contracts.tokens import Caller, Issuer, audience, verify_token
+from timebank_contracts.problems import problem
+from timebank_contracts.tokens import Caller, Issuer, Rejected, audience, bearer, peer_issuers, verify_token
+from timebank_federation.ledger_client import LedgerAway
 from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
 from timebank_kit.clock import Clock
+from timebank_kit.metrics import CONTENT_TYPE, exposition
+from timebank_kit.openapi import PUBLIC, needs, openapi_document
+from timebank_kit.problem_answers import EdgeProblem, answer_problems
+from timebank_kit.web import BodyLimit
 
-REGISTRY_TYPE = "application/vnd.dsse+json"
+REGISTRY_TYPE: Final = "application/vnd.dsse+json"
+BODY_BYTES_MAX: Final = 65_536
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_BYTES: Final[dict[str, object]] = {"application/octet-stream": {}}
+
+router = APIRouter()
 
 
-class _Denied(Exception):
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.code, self.detail = status, code, detail
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """What the routes work with."""
+
+    identity: Identity
+    sender: Sender
+    receiver: Receiver
+    registries: Registries
+    clock: Clock
+    operators: Issuer
+    metrics: CollectorRegistry
+    trouble: Callable[[], str | None]
+    directory: httpx.Client
 
 
 def make_app(
@@ -52,115 +72,185 @@ def make_app(
         trouble: why the service is not ready, or None (a broker that is away is no reason).
         directory: a client of the town's directory: this service is the town's one door to its peers.
     """
-    app = FastAPI(title="Timebank federation", version="1", docs_url="/docs", redoc_url=None)
-
-    def caller(authorization: Annotated[str | None, Header()] = None) -> Caller:
-        if authorization is None or not authorization.startswith("Bearer "):
-            raise _Denied(401, "unauthorised", "Send a bearer token.")
-        issuers = {operators.name: operators}
-        registry = registries.latest
-        for node in registry.nodes if registry is not None else ():
-            keys = tuple(b64_decode(key) for key in node.event_keys)
-            issuers[node.node] = Issuer(node.node, keys, frozenset({"federation"}))
-        try:
-            return verify_token(
-                authorization.removeprefix("Bearer "),
-                issuers=issuers,
-                audience=audience(identity.network, identity.node),
-                now_seconds=int(clock.now().timestamp()),
-            )
-        except Malformed as error:
-            raise _Denied(401, "unauthorised", str(error)) from error
-
-    known = Depends(caller)
-
-    @app.exception_handler(_Denied)
-    def denied(_: Request, error: _Denied) -> JSONResponse:
-        return _problem(error.status, error.code, error.detail)
-
-    @app.get("/v1/streams/{sender_node}/{generation}/{to}", operation_id="getSegment", tags=["federation"])
-    def get_segment(
-        sender_node: str,
-        generation: str,
-        to: str,
-        after: Annotated[int, Query(ge=0, le=2**53 - 1)],
-        limit: Annotated[int, Query(ge=0, le=256)] = 256,
-        asked_by: Caller = known,
-    ) -> Response:
-        """One segment with the messages after a position, cut and signed now. Scope `federation`, of the peer `to`."""
-        if "federation" not in asked_by.scopes or asked_by.issuer != to:
-            raise _Denied(403, "forbidden", "A peer reads its own stream only.")
-        if (sender_node, generation) != (identity.node, identity.generation):
-            return _problem(404, "stream_unknown", "This node serves its own streams of its present generation.")
-        segment = sender.segment_after(to, after, limit=limit)
-        if segment is None:
-            return _problem(404, "stream_unknown", "There is no such stream, or it is shorter than that.")
-        return Response(segment, media_type="application/octet-stream")
-
-    @app.post("/v1/payees", operation_id="askPayee", tags=["federation"])
-    async def ask_payee(request: Request) -> Response:
-        """A peer's question for a member's receiving address, passed on to the directory, which judges the token."""
-        body = await request.body()
-        headers = {"Content-Type": "application/json", "Authorization": request.headers.get("authorization", "")}
-        try:
-            answer = await run_in_threadpool(directory.post, "/v1/payees", content=body, headers=headers)
-        except httpx.HTTPError:
-            return _problem(503, "not_ready", "The town's directory does not answer; come again.")
-        return Response(answer.content, status_code=answer.status_code, media_type=answer.headers["content-type"])
-
-    @app.get("/.well-known/timebank/registry/{version}", operation_id="getRegistry", tags=["public"])
-    def get_registry(version: str) -> Response:
-        """The network's registry, signed by its operators: a version number or `latest`. Public."""
-        wanted = (
-            registries.version
-            if version == "latest"
-            else int(version)
-            if version.isascii() and version.isdigit()
-            else 0
-        )
-        envelope = registries.envelope(wanted)
-        if envelope is None:
-            return _problem(404, "registry_unknown", f"This node holds versions 1 to {registries.version}.")
-        return Response(envelope, media_type=REGISTRY_TYPE, headers={"X-Registry-Version": str(wanted)})
-
-    @app.get("/v1/federation/state", operation_id="getFederationState", tags=["operators"])
-    def get_state(asked_by: Caller = known) -> dict[str, Any]:
-        """Streams, counts and quarantine of this node. Scope `operate`."""
-        if "operate" not in asked_by.scopes:
-            raise _Denied(403, "forbidden", "This needs the scope operate.")
-        return {
-            "broker_away": sender.broker_away,
-            "registry": registries.version,
-            "segments": dict(receiver.counts),
-            "quarantined": len(receiver.quarantine.kept),
-            "quarantine_given_up": receiver.quarantine.given_up,
-            "peers": {
-                name: {"head": peer.head.n, "sent": peer.outgoing.sent, "heard": peer.outgoing.heard}
-                for name, peer in sender.peers.items()
-            },
-        }
-
-    @app.get("/livez", operation_id="live", tags=["public"])
-    def live() -> dict[str, str]:
-        """The process answers. Public."""
-        return {"status": "live"}
-
-    @app.get("/readyz", operation_id="ready", tags=["public"])
-    def ready() -> Response:
-        """Whether streams are served; a broker that is away does not matter. Public."""
-        why = trouble()
-        if why is not None:
-            return _problem(503, "not_ready", why)
-        return JSONResponse({"status": "ready", "broker": "away" if sender.broker_away else "in use"})
-
-    @app.get("/metrics", operation_id="metrics", tags=["public"])
-    def get_metrics() -> Response:
-        """Prometheus text. Public: no name and no amount of a person is in it."""
-        return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
-
+    app = _bare_app()
+    app.state.door = Door(
+        identity=identity,
+        sender=sender,
+        receiver=receiver,
+        registries=registries,
+        clock=clock,
+        operators=operators,
+        metrics=metrics,
+        trouble=trouble,
+        directory=directory,
+    )
+    app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     return app
 
 
-def _problem(status: int, code: str, detail: str) -> JSONResponse:
-    body = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+def _bare_app() -> FastAPI:
+    app = FastAPI(title="Timebank federation", version="1", openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(router)
+    answer_problems(
+        app,
+        {
+            Rejected: lambda error: problem("unauthorised", str(error)),
+            LedgerAway: lambda _: problem("not_ready", "The town's ledger does not answer now; come again later."),
+        },
+    )
+    return app
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document, the same for every town."""
+    return openapi_document(_bare_app(), description="One town's door to the other towns of its network.")
+
+
+def _door(request: Request) -> Door:
+    found: Door = request.app.state.door
+    return found
+
+
+TheDoor = Annotated[Door, Depends(_door)]
+
+
+def _caller(request: Request, door: TheDoor) -> Caller:
+    issuers = {door.operators.name: door.operators, **peer_issuers(door.registries.latest)}
+    return verify_token(
+        bearer(request.headers.get("authorization")),
+        issuers=issuers,
+        audience=audience(door.identity.network, door.identity.node),
+        now_seconds=int(door.clock.now().timestamp()),
+    )
+
+
+TheCaller = Annotated[Caller, Depends(_caller)]
+
+
+@router.get(
+    "/v1/streams/{sender_node}/{generation}/{to}",
+    operation_id="getSegment",
+    tags=["federation"],
+    openapi_extra=needs("federation"),
+    response_class=Response,
+    responses={200: {"content": _BYTES, "description": "A segment."}},
+)
+def get_segment(
+    door: TheDoor,
+    caller: TheCaller,
+    sender_node: str,
+    generation: str,
+    to: str,
+    after: Annotated[int, Query(ge=0, le=2**53 - 1, description="Stream position of the last message had.")],
+    limit: Annotated[int, Query(ge=0, le=256, description="Messages.")] = 256,
+) -> Response:
+    """One segment with the messages after a position, cut and signed now, for the peer `to` alone."""
+    if "federation" not in caller.scopes or caller.issuer != to:
+        raise EdgeProblem("forbidden", "A peer reads its own stream only.")
+    if (sender_node, generation) != (door.identity.node, door.identity.generation):
+        raise EdgeProblem("stream_unknown", "This node serves its own streams of its present generation.")
+    segment = door.sender.segment_after(to, after, limit=limit)
+    if segment is None:
+        raise EdgeProblem("stream_unknown")
+    return Response(segment, media_type="application/octet-stream")
+
+
+@router.post(
+    "/v1/payees",
+    operation_id="askPayee",
+    tags=["federation"],
+    openapi_extra={
+        **needs("federation"),
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+    },
+)
+async def ask_payee(door: TheDoor, request: Request) -> Response:
+    """A peer's question for a member's receiving address, passed on to the directory, which judges the token."""
+    body = await request.body()
+    headers = {"Content-Type": "application/json", "Authorization": request.headers.get("authorization", "")}
+    try:
+        answer = await run_in_threadpool(door.directory.post, "/v1/payees", content=body, headers=headers)
+    except httpx.HTTPError as error:
+        raise EdgeProblem("not_ready", "The town's directory does not answer; come again later.") from error
+    media_type = answer.headers.get("content-type", "application/octet-stream")
+    return Response(answer.content, status_code=answer.status_code, media_type=media_type)
+
+
+@router.get(
+    "/.well-known/timebank/registry/{version}",
+    operation_id="getRegistry",
+    tags=["public"],
+    openapi_extra=PUBLIC,
+    response_class=Response,
+    responses={200: {"content": {REGISTRY_TYPE: {}}, "description": "A signed registry document."}},
+)
+def get_registry(door: TheDoor, version: str) -> Response:
+    """The network's registry, signed by its operators: a version number or `latest`."""
+    envelopes = door.registries.envelopes
+    wanted = len(envelopes) if version == "latest" else int(version) if _VERSION.fullmatch(version) else 0
+    if wanted not in envelopes:
+        raise EdgeProblem("registry_unknown", f"This node holds versions 1 to {len(envelopes)}.")
+    return Response(envelopes[wanted], media_type=REGISTRY_TYPE, headers={"X-Registry-Version": str(wanted)})
+
+
+@router.get(
+    "/v1/federation/state", operation_id="getFederationState", tags=["operators"], openapi_extra=needs("operate")
+)
+def get_state(door: TheDoor, caller: TheCaller) -> dict[str, Any]:
+    """Streams, counts and quarantine of this node."""
+    if "operate" not in caller.scopes:
+        raise EdgeProblem("forbidden", "This needs the scope operate.")
+    receiver, quarantine = door.receiver, door.receiver.quarantine
+    return {
+        "broker_away": door.sender.broker_away,
+        "registry": door.registries.version,
+        "registry_refused": receiver.registry_refused,
+        "segments": dict(receiver.counts),
+        "quarantined": len(quarantine.kept),
+        "quarantine_given_up": quarantine.given_up,
+        "peers": {
+            name: {
+                "head": peer.head.n,
+                "sent": peer.outgoing.sent,
+                "heard": peer.outgoing.heard,
+                "unheard": peer.head.n - peer.outgoing.heard,
+                "applied": peer.incoming.n,
+                "last_contact": None if peer.contact_at is None else peer.contact_at.isoformat(),
+            }
+            for name, peer in list(door.sender.peers.items())
+        },
+    }
+
+
+@router.get("/livez", operation_id="isAlive", tags=["node"], openapi_extra=PUBLIC)
+def is_alive() -> dict[str, str]:
+    """The process answers."""
+    return {"state": "alive"}
+
+
+@router.get("/readyz", operation_id="isReady", tags=["node"], openapi_extra=PUBLIC)
+def is_ready(door: TheDoor) -> JSONResponse:
+    """Whether streams are served and peers heard; a broker that is away does not matter."""
+    why = door.trouble()
+    if why is not None:
+        raise EdgeProblem("not_ready", why)
+    return JSONResponse({"state": "ready", "broker": "away" if door.sender.broker_away else "in use"})
+
+
+@router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    tags=["node"],
+    openapi_extra=PUBLIC,
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text."}},
+)
+def get_metrics(door: TheDoor) -> Response:
+    """Counters and gauges, without anything personal."""
+    return Response(exposition(door.metrics), media_type=CONTENT_TYPE)
+
+
+@router.get("/openapi.json", operation_id="getOpenapi", tags=["node"], openapi_extra=PUBLIC)
+def get_openapi_document() -> dict[str, Any]:
+    """This document."""
+    return document()

@@ -17,12 +17,13 @@ from prometheus_client.registry import Collector
 
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity
-from timebank_contracts.tokens import NODE_TOKEN_SECONDS, Issuer, TokenKey, audience
+from timebank_contracts.tokens import NODE_TOKEN_SECONDS, SCOPES, Issuer, TokenKey, audience
 from timebank_federation.api import make_app
 from timebank_federation.broker import Inbox, Outbox
 from timebank_federation.ledger_client import LedgerClient
+from timebank_federation.peer_door import HttpDoor
 from timebank_federation.quarantine import Quarantine
-from timebank_federation.receiver import HttpDoor, Receiver
+from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
 from timebank_federation.worker import Worker
@@ -46,7 +47,7 @@ class Federation:
 
     def hand_over_registries(self) -> int:
         """Give the ledger the registry versions that it has not accepted yet; returns how many. Raises `LedgerAway`."""
-        return _hand_over(self.ledger, self.registries)
+        return self.receiver.hand_over_registries()
 
     def close(self) -> None:
         """Stop what runs and release what is held."""
@@ -113,6 +114,7 @@ def open_federation(
         sender=sender,
         door=HttpDoor(peer_http, lambda aud: node_token(tokens, identity, clock, aud=aud)),
         quarantine=quarantine,
+        clock=clock,
         on_registry=sender.load,
     )
     worker = Worker(
@@ -120,7 +122,7 @@ def open_federation(
         receiver=receiver,
         inbox=inbox,
         poll_seconds=poll_seconds,
-        prepare=lambda: _hand_over(ledger, registries),
+        prepare=receiver.hand_over_registries,
     )
     metrics = CollectorRegistry()
     metrics.register(_Figures(sender, receiver, worker))
@@ -130,7 +132,7 @@ def open_federation(
         receiver=receiver,
         registries=registries,
         clock=clock,
-        operators=Issuer(f"{identity.node}/directory", (token_public,), frozenset({"operate", "audit:read"})),
+        operators=Issuer(f"{identity.node}/directory", (token_public,), SCOPES - {"federation"}),
         metrics=metrics,
         trouble=lambda: worker.trouble,
         directory=directory_http,
@@ -147,15 +149,6 @@ def open_federation(
     )
 
 
-def _hand_over(ledger: LedgerClient, registries: Registries) -> int:
-    accepted: int = ledger.streams()["registry"]["version"]
-    for version in range(accepted + 1, registries.version + 1):
-        envelope = registries.envelope(version)
-        assert envelope is not None
-        ledger.accept_registry(envelope)
-    return registries.version - accepted
-
-
 @dataclass(frozen=True)
 class _Figures(Collector):
     sender: Sender
@@ -166,20 +159,27 @@ class _Figures(Collector):
         segments = CounterMetricFamily(
             "timebank_federation_segments", "Segments taken, by outcome.", labels=["outcome"]
         )
-        for outcome, count in self.receiver.counts.items():
+        for outcome, count in dict(self.receiver.counts).items():
             segments.add_metric([outcome], count)
         unheard = GaugeMetricFamily(
             "timebank_federation_unheard_messages", "Messages that a peer has not heard.", labels=["peer"]
         )
         for name, peer in list(self.sender.peers.items()):
             unheard.add_metric([name], peer.head.n - peer.outgoing.heard)
-        kept = len(self.receiver.quarantine.kept)
+        quarantine = self.receiver.quarantine
+        refused = int(self.receiver.registry_refused is not None)
         return [
             segments,
             unheard,
-            GaugeMetricFamily("timebank_federation_quarantined", "Segments in quarantine.", value=kept),
+            GaugeMetricFamily("timebank_federation_quarantined", "Segments in quarantine.", value=len(quarantine.kept)),
+            CounterMetricFamily(
+                "timebank_federation_quarantine_given_up", "Quarantined and dropped.", value=quarantine.given_up
+            ),
+            GaugeMetricFamily(
+                "timebank_federation_registry_refused", "1: the ledger refuses the latest registry.", value=refused
+            ),
             GaugeMetricFamily("timebank_federation_broker_away", "1: no broker.", value=int(self.sender.broker_away)),
             GaugeMetricFamily(
-                "timebank_federation_ledger_away", "1: no ledger.", value=int(self.worker.trouble is not None)
+                "timebank_federation_trouble", "1: not ready, see /readyz.", value=int(self.worker.trouble is not None)
             ),
         ]

@@ -111,7 +111,7 @@ def _find(producer: KafkaProducer, bootstrap: str, topic: str) -> None:
 
 
 def _reach(bootstrap: str) -> None:
-    """Raise `KafkaConnectionError` unless one of the brokers listens: the client would try for long, and leak sockets."""
+    """Raise `KafkaConnectionError` unless a broker listens: the client would try for long and leak sockets."""
     error: Exception = ValueError("no broker is named")
     for address in bootstrap.split(","):
         host, _, port = address.strip().rpartition(":")

@@ -1,6 +1,7 @@
 """The town's ledger as federation sees it: HTTP, in this process or another.
 
-Trouble (no answer, 5xx) is raised as `LedgerAway` and handled by the outermost loops only.
+Trouble (no answer, 5xx, a token that is not taken) is raised as `LedgerAway` and handled by the outermost loops only.
+What the ledger refuses for good is `LedgerRefused`: the same bytes would be refused again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,14 @@ BATCH_ENTRIES = 1024
 
 class LedgerAway(Exception):
     """The ledger does not answer, or has stopped writing."""
+
+
+class LedgerRefused(Exception):
+    """The ledger answered that it will not do this; `code` is its problem's code."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class TakenSegment(NamedTuple):
@@ -61,12 +70,12 @@ class LedgerClient:
         return self._get("/checkpoint").content
 
     def take_segment(self, raw: bytes) -> TakenSegment:
-        """Hand a segment to the writer and wait for its commit."""
+        """Hand a segment to the writer and wait for its commit. Raises `LedgerAway`, `LedgerRefused`."""
         said = self._call("POST", "/v1/segments", content=raw, params=None).json()
         return TakenSegment(said["outcome"], said["high"], said.get("position"), said.get("code"), said.get("detail"))
 
     def accept_registry(self, envelope: bytes) -> None:
-        """Hand a newer registry to the writer; the ledger verifies it."""
+        """Hand a newer registry to the writer; the ledger verifies it. Raises `LedgerAway`, `LedgerRefused`."""
         self._call("PUT", "/v1/registry", content=envelope, params=None)
 
     def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
@@ -84,6 +93,18 @@ class LedgerClient:
                     break
         except httpx.HTTPError as error:
             raise LedgerAway(f"The ledger does not answer: {type(error).__name__}.") from error
-        if answer.status_code >= 400:
-            raise LedgerAway(f"The ledger answered {answer.status_code} to {method} {path}: {answer.text[:300]}")
-        return answer
+        if answer.status_code < 400:
+            return answer
+        text = f"The ledger answered {answer.status_code} to {method} {path}: {answer.text[:300]}"
+        code = _code(answer)
+        if answer.status_code >= 500 or answer.status_code == 401 or code == "node_not_opened":
+            raise LedgerAway(text)
+        raise LedgerRefused(code, text)
+
+
+def _code(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+    except ValueError:
+        return "refused"
+    return str(body.get("code", "refused")) if isinstance(body, dict) else "refused"

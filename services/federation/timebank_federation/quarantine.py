@@ -1,17 +1,23 @@
 """Quarantine: what had no effect is kept with its bytes and the reason, bounded in number and size.
 
-Nothing in it is tried again by itself. When it is full the oldest go, and a counter says how many.
+Nothing in it is tried again by itself. When it is full the oldest go, and a counter says how many; evidence of a breach
+goes last, so that a flood of rubbish cannot wash it away.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from timebank_contracts.errors import BREACHES
+from timebank_kit.files import atomic_write
+
 ITEMS_MAX = 1_000
 BYTES_MAX = 64 * 1024 * 1024
+_log = logging.getLogger(__name__)
 
 
 class Quarantined(NamedTuple):
@@ -34,24 +40,35 @@ class Quarantine:
         self.given_up = 0
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            for path in sorted(folder.glob("*.json"), key=lambda found: found.stat().st_mtime):
-                said = json.loads(path.read_text("utf-8"))
-                item = Quarantined(path.stem, int(said["size"]), str(said["code"]), str(said["detail"]))
-                self.kept[item.sha256] = item
+            self._read(folder)
+
+    def _read(self, folder: Path) -> None:
+        for path in sorted(folder.glob("*.segment"), key=lambda found: found.stat().st_mtime):
+            try:
+                said = json.loads(path.with_suffix(".json").read_text("utf-8"))
+                self.kept[path.stem] = Quarantined(path.stem, int(said["size"]), str(said["code"]), str(said["detail"]))
+            except (OSError, ValueError, KeyError, TypeError):
+                # A crash between the two files: there is a reason for each item, or it is none.
+                path.unlink(missing_ok=True)
+                path.with_suffix(".json").unlink(missing_ok=True)
 
     def put(self, raw: bytes, *, code: str, detail: str) -> None:
-        """Keep bytes that had no effect; the same bytes are kept once."""
+        """Keep bytes that had no effect; the same bytes are kept once. A full disk loses the bytes, not the count."""
         digest = sha256(raw).hexdigest()
         if digest in self.kept:
             return
         item = Quarantined(digest, len(raw), code, detail[:500])
         self.kept[digest] = item
         if self._folder is not None:
-            (self._folder / f"{digest}.segment").write_bytes(raw)
             said = {"size": item.size, "code": item.code, "detail": item.detail}
-            (self._folder / f"{digest}.json").write_text(json.dumps(said), "utf-8")
+            try:
+                (self._folder / f"{digest}.segment").write_bytes(raw)
+                atomic_write(self._folder / f"{digest}.json", json.dumps(said).encode())
+            except OSError as error:
+                _log.error("quarantine cannot be written", extra={"sha256": digest, "reason": str(error.strerror)})
         while len(self.kept) > self._items_max or sum(kept.size for kept in self.kept.values()) > self._bytes_max:
-            self._give_up(next(iter(self.kept)))
+            rubbish = (kept.sha256 for kept in self.kept.values() if kept.code not in BREACHES)
+            self._give_up(next(rubbish, next(iter(self.kept))))
 
     def _give_up(self, digest: str) -> None:
         del self.kept[digest]

@@ -2,8 +2,8 @@
 
     record ── size, form, for us? ── signed by a key of the registry? ── POST /v1/segments ──▶ fresh: done
                      │                          │                                            ├▶ duplicate: dropped
-                quarantine                 quarantine                                        ├▶ gap: pull from the peer
-                                                                                             └▶ stops, frozen: visible
+                quarantine       newer registry: fetched, else held                          ├▶ gap: pull from the peer
+                                       else: quarantine                                      └▶ stops, frozen: visible
 Source: design page 1, steps 4 and 7; page 2; PROTOCOL.md S5 to S10.
 """
 
@@ -11,36 +11,39 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from typing import Protocol
-
-import httpx
+from typing import Final
 
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import b64_decode
 from timebank_contracts.names import Identity
 from timebank_contracts.registry import RegisteredNode
-from timebank_contracts.segments import SEGMENT_BYTES_MAX, Segment, is_signed_by, parse_segment
-from timebank_federation.broker import BrokerAway, Inbox
-from timebank_federation.ledger_client import LedgerAway, LedgerClient, TakenSegment
+from timebank_contracts.segments import (
+    SEGMENT_BYTES_MAX,
+    SEGMENT_MESSAGES_MAX,
+    Segment,
+    is_signed_by,
+    parse_segment,
+)
+from timebank_federation.broker import BrokerRecord, Inbox
+from timebank_federation.ledger_client import LedgerAway, LedgerClient, LedgerRefused, TakenSegment
+from timebank_federation.peer_door import PeerDoor
 from timebank_federation.quarantine import Quarantine
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
+from timebank_kit.clock import Clock
 
-PULLS_MAX = 256
+PULLS_MAX: Final = 256
 """Segments pulled from a peer in one go."""
+PULL_SECONDS_MAX: Final = 30.0
+"""Time for one go: no peer waits for long behind another that answers slowly."""
+HELD_MAX: Final = 64
+"""Segments that wait for a newer registry, one for each sender."""
+REGISTRY_PAUSE_SECONDS: Final = 10.0
+"""Between two rounds of asking for a newer registry: whoever can write to the topic can claim any version."""
+_JUDGED: Final = frozenset({"fresh", "duplicate", "gap", "stops", "frozen"})
 _log = logging.getLogger(__name__)
-
-
-class PeerDoor(Protocol):
-    """How a peer is asked over HTTPS."""
-
-    def segment_after(self, peer: RegisteredNode, *, to: Identity, after: int, limit: int) -> bytes | None:
-        """The peer's segment after a position, or None when it does not answer."""
-
-    def registry(self, peer: RegisteredNode, version: int) -> bytes | None:
-        """The peer's registry document of a version, or None."""
 
 
 class Receiver:
@@ -53,7 +56,8 @@ class Receiver:
         sender: is told what peers heard.
         door: the way to peers over HTTPS.
         quarantine: keeps what had no effect.
-        on_registry: called after a newer registry was accepted.
+        clock: for pauses.
+        on_registry: called after the ledger accepted a newer registry.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Receiver:
         sender: Sender,
         door: PeerDoor,
         quarantine: Quarantine,
+        clock: Clock,
         on_registry: Callable[[], None] = lambda: None,
     ) -> None:
         self._identity = identity
@@ -73,34 +78,56 @@ class Receiver:
         self._sender = sender
         self._door = door
         self.quarantine = quarantine
+        self._clock = clock
         self._on_registry = on_registry
         self._one_at_a_time = threading.RLock()
+        self._waiting: deque[BrokerRecord] = deque()
+        self._held: dict[str, bytes] = {}
+        self._ask_again_at = clock.monotonic()
+        self._handed_over = 0
         self.counts: Counter[str] = Counter()
         """Segments by outcome."""
         self.high: dict[str, int] = {}
         """What the ledger has applied of each peer's stream, as it last said."""
+        self.registry_refused: str | None = None
+        """Why the ledger does not accept the latest registry."""
 
     def step(self, inbox: Inbox, *, timeout_seconds: float) -> int:
-        """Take what the broker has; returns how many records came.
+        """Take what the broker has; returns how many records were taken.
 
         Raises:
-            BrokerAway, LedgerAway: the caller's loop tries again; nothing is lost.
+            BrokerAway, LedgerAway: the caller's loop tries again, and the record that was not taken comes first.
         """
-        records = inbox.poll(timeout_seconds=timeout_seconds)
-        for record in records:
-            self.take(record.value)
-        return len(records)
+        self._take_held()
+        if not self._waiting:
+            self._waiting.extend(inbox.poll(timeout_seconds=timeout_seconds))
+        count = 0
+        while self._waiting:
+            raw = self._waiting[0].value
+            try:
+                self.take(raw)
+            except LedgerAway:
+                raise
+            except Exception:
+                # A bug must not hold up the records behind; the bytes are kept for whoever mends it.
+                self._waiting.popleft()
+                self._put_away(raw[:SEGMENT_BYTES_MAX], "internal", "The node met a bug; see its log.")
+                raise
+            self._waiting.popleft()
+            count += 1
+        return count
 
     def take(self, raw: bytes) -> str:
         """Judge and enter one segment, and pull what is missing before or after it.
 
         Returns:
-            The outcome: one of the ledger's, or `malformed`, `misdirected`, `unknown_peer`, `unsigned`.
+            The outcome: one of the ledger's, or `malformed`, `misdirected`, `unknown_peer`, `unsigned`, `held`.
 
         Raises:
             LedgerAway: the segment was not taken; take it again.
         """
         with self._one_at_a_time:
+            self.hand_over_registries()
             outcome = self._take_one(raw)
             self.counts[outcome] += 1
         return outcome
@@ -114,62 +141,45 @@ class Receiver:
         if (statement.network, statement.to) != (self._identity.network, self._identity.node):
             return self._put_away(raw, "misdirected", "The segment is for another network or node.")
         peer = self._signer(segment)
+        if isinstance(peer, str) and statement.registry > self._registries.version:
+            return self._hold(statement.from_, raw)
         if isinstance(peer, str):
             if peer == "unsigned" and statement.registry < self._registries.version:
                 self._sender.owe_statement(statement.from_)
             return self._put_away(raw, peer, "No key of the registry in force signed the segment.")
-        if statement.registry > self._registries.version:
-            self._fetch_registry(statement.registry)
-        taken = self._ledger.take_segment(raw)
-        self.high[peer.node] = taken.high
-        if taken.outcome in ("fresh", "duplicate", "gap"):
-            self._sender.contact(
-                peer.node, statement.heard.n, known=taken.outcome == "duplicate" and statement.count > 0
-            )
+        self._fetch_registry(statement.registry)
+        taken = self._enter(peer, segment, raw)
         if taken.outcome == "gap":
             self._pull(peer, taken.high)
         elif taken.outcome == "stops":
-            self._stop_before(peer, taken)
-        elif taken.outcome not in ("fresh", "duplicate"):
-            self._put_away(raw, taken.code or taken.outcome, taken.detail or "")
-            _log.warning("segment refused", extra={"peer": peer.node, "outcome": taken.outcome, "code": taken.code})
+            self._pull(peer, taken.high, limit=_before(taken))
         return taken.outcome
 
-    def _signer(self, segment: Segment) -> RegisteredNode | str:
-        for attempt in range(2):
-            registry = self._registries.latest
-            peer = None if registry is None else registry.find(segment.statement.from_)
-            if peer is not None and is_signed_by(segment.envelope, tuple(b64_decode(key) for key in peer.event_keys)):
-                return peer
-            if attempt or not self._fetch_registry(segment.statement.registry):
-                return "unknown_peer" if peer is None else "unsigned"
-        return "unsigned"
+    def _enter(self, peer: RegisteredNode, segment: Segment, raw: bytes) -> TakenSegment:
+        """Hand a segment of a registered peer to the writer, and take notice of what became of it."""
+        try:
+            taken = self._ledger.take_segment(raw)
+        except LedgerRefused as refused:
+            taken = TakenSegment("refused", self.high.get(peer.node, 0), None, refused.code, str(refused))
+        self.high[peer.node] = taken.high
+        if taken.outcome in _JUDGED or taken.code == "stream_frozen":
+            known = taken.outcome == "duplicate" and segment.statement.count > 0
+            self._sender.contact(peer.node, segment.statement.heard.n, known=known)
+        if taken.outcome in ("unsigned", "refused", "frozen"):
+            self._put_away(raw, taken.code or taken.outcome, taken.detail or "")
+            _log.warning("segment refused", extra={"peer": peer.node, "outcome": taken.outcome, "code": taken.code})
+        if taken.outcome == "stops" and not _before(taken):
+            _log.error("stream waits for an upgrade", extra={"peer": peer.node, "position": taken.position})
+        return taken
 
-    def _fetch_registry(self, version: int) -> bool:
-        """Ask every peer for the versions that are missing here up to `version`; says whether one was accepted."""
-        before = self._registries.version
-        registry = self._registries.latest
-        for node in registry.nodes if registry is not None else ():
-            if node.node == self._identity.node:
-                continue
-            while self._registries.version < version:
-                envelope = self._door.registry(node, self._registries.version + 1)
-                if envelope is None:
-                    break
-                try:
-                    self._registries.add(envelope)
-                except Malformed as error:
-                    _log.warning("registry refused", extra={"peer": node.node, "reason": str(error)})
-                    break
-                self._ledger.accept_registry(envelope)
-                self._on_registry()
-        return self._registries.version > before
+    def _pull(self, peer: RegisteredNode, after: int, *, limit: int = SEGMENT_MESSAGES_MAX) -> None:
+        """Take the peer's messages after a position from itself, while they bring something new.
 
-    def _pull(self, peer: RegisteredNode, after: int, *, upto: int | None = None) -> None:
-        """Take the peer's messages after a position from itself, while they bring something new."""
+        Where a later message cannot be applied, those before it are taken first; then what stands there decides.
+        """
+        until = self._clock.monotonic() + PULL_SECONDS_MAX
         for _ in range(PULLS_MAX):
-            limit = 256 if upto is None else min(256, upto - after)
-            if limit < 1:
+            if limit < 1 or self._clock.monotonic() >= until:
                 return
             raw = self._door.segment_after(peer, to=self._identity, after=after, limit=limit)
             if raw is None:
@@ -179,31 +189,21 @@ class Receiver:
             except Malformed as error:
                 self._put_away(raw[:SEGMENT_BYTES_MAX], "malformed", str(error))
                 return
-            if segment.statement.from_ != peer.node or self._signer(segment) != peer:
+            signer = self._signer(segment)
+            if isinstance(signer, str) or signer.node != peer.node:
                 self._put_away(raw, "unsigned", "A pulled segment is not signed by the peer that was asked.")
                 return
-            taken = self._ledger.take_segment(raw)
+            taken = self._enter(signer, segment, raw)
             self.counts["pulled"] += 1
-            self.high[peer.node] = taken.high
-            if taken.outcome in ("fresh", "duplicate", "gap"):
-                self._sender.contact(peer.node, segment.statement.heard.n, known=False)
-            if taken.outcome == "frozen":
-                self._put_away(raw, taken.code or "frozen", taken.detail or "")
-            if taken.outcome != "fresh":
+            if taken.outcome not in ("fresh", "stops"):
                 return
             after = taken.high
-
-    def _stop_before(self, peer: RegisteredNode, taken: TakenSegment) -> None:
-        """A later message cannot be applied: take those before it, then what stands there decides."""
-        assert taken.position is not None
-        if taken.position > taken.high + 1:
-            self._pull(peer, taken.high, upto=taken.position - 1)
-            self._pull(peer, self.high[peer.node])
-        else:
-            _log.error("stream waits for an upgrade", extra={"peer": peer.node, "position": taken.position})
+            limit = SEGMENT_MESSAGES_MAX if taken.outcome == "fresh" else _before(taken)
 
     def poll_peers(self) -> int:
-        """Ask every peer for what is new: the way of a network without a broker. Returns segments that were fresh."""
+        """Ask every peer for what is new: the way of a network without a broker. Returns segments that were pulled."""
+        self.hand_over_registries()
+        self._take_held()
         registry = self._registries.latest
         before = self.counts["pulled"]
         for node in registry.nodes if registry is not None else ():
@@ -218,38 +218,104 @@ class Receiver:
                 self.high[stream["peer"]] = stream["incoming"]["n"]
         return self.high.get(peer, 0)
 
+    # The registry ------------------------------------------------------------------------------------------------
+
+    def hand_over_registries(self) -> int:
+        """Give the ledger the registry versions that it has not accepted yet; returns how many it took.
+
+        A version that it refuses is not offered again before there is a newer one; `registry_refused` says why.
+
+        Raises:
+            LedgerAway: to be tried again.
+        """
+        with self._one_at_a_time:
+            envelopes = self._registries.envelopes
+            if len(envelopes) == self._handed_over:
+                return 0
+            accepted: int = self._ledger.streams()["registry"]["version"]
+            count = 0
+            self.registry_refused = None
+            try:
+                for version in range(accepted + 1, len(envelopes) + 1):
+                    self._ledger.accept_registry(envelopes[version])
+                    count += 1
+            except LedgerRefused as refused:
+                self.registry_refused = str(refused)
+                _log.error("registry refused by the ledger", extra={"reason": str(refused)})
+            if count:
+                self._on_registry()
+            self._handed_over = len(envelopes)
+            return count
+
+    def _signer(self, segment: Segment) -> RegisteredNode | str:
+        """The registered node that signed; else `unknown_peer` or `unsigned`."""
+        found = self._registered(segment)
+        if isinstance(found, str) and self._fetch_registry(segment.statement.registry):
+            found = self._registered(segment)
+        return found
+
+    def _registered(self, segment: Segment) -> RegisteredNode | str:
+        registry = self._registries.latest
+        peer = None if registry is None else registry.find(segment.statement.from_)
+        if peer is None:
+            return "unknown_peer"
+        keys = tuple(b64_decode(key) for key in peer.event_keys)
+        try:
+            return peer if is_signed_by(segment.envelope, keys) else "unsigned"
+        except Malformed:
+            # Under the key's id there stands something that is no signature.
+            return "unsigned"
+
+    def _fetch_registry(self, version: int) -> bool:
+        """Ask peers for the versions that are missing here up to `version`; says whether one was accepted."""
+        before, now = self._registries.version, self._clock.monotonic()
+        if version <= before or now < self._ask_again_at:
+            return False
+        self._ask_again_at = now + REGISTRY_PAUSE_SECONDS
+        registry = self._registries.latest
+        for node in registry.nodes if registry is not None else ():
+            if node.node != self._identity.node:
+                self._fetch_registry_from(node, version)
+        self.hand_over_registries()
+        return self._registries.version > before
+
+    def _fetch_registry_from(self, node: RegisteredNode, version: int) -> None:
+        while self._registries.version < version:
+            envelope = self._door.registry(node, self._registries.version + 1)
+            if envelope is None:
+                return
+            try:
+                self._registries.add(envelope)
+            except Malformed as error:
+                _log.warning("registry refused", extra={"peer": node.node, "reason": str(error)})
+                return
+
+    def _hold(self, sender: str, raw: bytes) -> str:
+        """Keep a segment whose sender holds a newer registry, until it is here; the latest of each sender."""
+        self._held.pop(sender, None)
+        if len(self._held) >= HELD_MAX:
+            del self._held[next(iter(self._held))]
+        self._held[sender] = raw
+        return "held"
+
+    def _take_held(self) -> None:
+        if not self._held or self._clock.monotonic() < self._ask_again_at:
+            return
+        with self._one_at_a_time:
+            for sender in list(self._held):
+                raw = self._held.pop(sender)
+                try:
+                    self.take(raw)
+                except LedgerAway:
+                    self._held[sender] = raw
+                    raise
+
     def _put_away(self, raw: bytes, code: str, detail: str) -> str:
         self.quarantine.put(raw, code=code, detail=detail)
-        return code if code in ("malformed", "misdirected", "unknown_peer", "unsigned") else "refused"
+        return code
 
 
-class HttpDoor:
-    """Asks peers over HTTPS.
-
-    Args:
-        http: a client without a base URL; its time-outs are bounded.
-        token: makes a node token for a peer: audience → text.
-    """
-
-    def __init__(self, http: httpx.Client, token: Callable[[str], str]) -> None:
-        self._http = http
-        self._token = token
-
-    def segment_after(self, peer: RegisteredNode, *, to: Identity, after: int, limit: int) -> bytes | None:
-        path = f"/v1/streams/{peer.node}/{peer.generation}/{to.node}"
-        headers = {"Authorization": f"Bearer {self._token(f'{to.network}/{peer.node}')}"}
-        return self._get(peer, path, params={"after": after, "limit": limit}, headers=headers)
-
-    def registry(self, peer: RegisteredNode, version: int) -> bytes | None:
-        return self._get(peer, f"/.well-known/timebank/registry/{version}", params={}, headers={})
-
-    def _get(self, peer: RegisteredNode, path: str, *, params: dict[str, int], headers: dict[str, str]) -> bytes | None:
-        try:
-            answer = self._http.get(f"{peer.url.rstrip('/')}{path}", params=params, headers=headers)
-        except httpx.HTTPError as error:
-            _log.info("peer does not answer", extra={"peer": peer.node, "reason": type(error).__name__})
-            return None
-        return answer.content if answer.status_code == 200 else None
-
-
-__all__ = ["BrokerAway", "HttpDoor", "LedgerAway", "PeerDoor", "Receiver"]
+def _before(taken: TakenSegment) -> int:
+    """How many messages stand before the one that cannot be taken."""
+    assert taken.position is not None
+    return taken.position - taken.high - 1

@@ -1,16 +1,27 @@
-"""The registry documents that this node holds: every version, verified, in a folder, served to anybody who asks."""
+"""The registry documents that this node holds: every version, verified, in a folder, served to anybody who asks.
+
+Another process (`timebank node accept`) may put a newer version into the folder; it is found when it is next asked for.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
 from pathlib import Path
 
 from timebank_contracts.errors import Malformed
 from timebank_contracts.registry import Registry, open_registry
 from timebank_kit.files import atomic_write
 
+_log = logging.getLogger(__name__)
+
+
+class Fork(Malformed):
+    """Two documents of one version, both signed as demanded: the operators must say which one counts."""
+
 
 class Registries:
-    """Versions 1 to n of the network's registry.
+    """Versions 1 to n of the network's registry; any thread may ask.
 
     Args:
         folder: keeps `<version>.json`; None: in memory.
@@ -23,54 +34,99 @@ class Registries:
     def __init__(self, folder: Path | None, *, pinned: str | None = None) -> None:
         self._folder = folder
         self._pinned = pinned
-        self._envelopes: list[bytes] = []
-        self._latest: Registry | None = None
-        self._read_new()
+        self._lock = threading.RLock()
+        self._held: list[tuple[Registry, bytes]] = []
+        self._bad: bytes | None = None
+        while (found := self._next_kept()) is not None:
+            self._held.append((self._verify(found), found))
 
     @property
     def latest(self) -> Registry | None:
-        """The registry in force, None for none; another process may have put a newer one into the folder."""
+        """The registry in force, None for none."""
         self._read_new()
-        return self._latest
-
-    def _read_new(self) -> None:
-        while self._folder is not None and (path := self._folder / f"{self.version + 1}.json").exists():
-            self._take(path.read_bytes())
-
-    def add(self, envelope: bytes) -> Registry:
-        """Verify the next version and keep it; a version that is held already is answered as it is.
-
-        Raises:
-            Malformed: it is not the next version, or another document of a held one (a fork).
-        """
-        if envelope in self._envelopes:
-            assert self._latest is not None
-            return self._latest
-        registry = self._take(envelope)
-        if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(self._folder / f"{registry.version}.json", envelope)
-        return registry
-
-    def _take(self, envelope: bytes) -> Registry:
-        registry = open_registry(envelope, previous=self._latest)
-        if self._latest is None and self._pinned is not None and registry.sha256 != self._pinned:
-            raise Malformed("Version 1 of the registry is not the one whose hash was pinned; ask the operators.")
-        self._envelopes.append(envelope)
-        self._latest = registry
-        return registry
+        return self._last
 
     @property
     def version(self) -> int:
-        """The latest version, 0 for none."""
-        return len(self._envelopes)
+        """The latest version that was verified, 0 for none."""
+        return len(self._held)
 
     @property
     def envelopes(self) -> dict[int, bytes]:
         """Every signed document that is held, by version."""
         self._read_new()
-        return dict(enumerate(self._envelopes, start=1))
+        with self._lock:
+            return {version: envelope for version, (_, envelope) in enumerate(self._held, start=1)}
 
     def envelope(self, version: int) -> bytes | None:
         """The signed document of a version, or None."""
-        return self._envelopes[version - 1] if 0 < version <= len(self._envelopes) else None
+        return self._held[version - 1][1] if 0 < version <= len(self._held) else None
+
+    def verify(self, envelope: bytes) -> Registry:
+        """The registry in an envelope that follows what is held, or is held already; nothing is kept.
+
+        Raises:
+            Malformed: it is not the next version, or not signed as demanded.
+            Fork: it is another document of a held version, signed as demanded.
+        """
+        with self._lock:
+            self._read_new()
+            return self._verify(envelope)
+
+    def add(self, envelope: bytes) -> Registry:
+        """Verify the next version and keep it; a version that is held already is answered as it is.
+
+        Raises:
+            Malformed, Fork: as `verify`.
+        """
+        with self._lock:
+            registry = self.verify(envelope)
+            if registry.version > len(self._held):
+                if self._folder is not None:
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    atomic_write(self._folder / f"{registry.version}.json", envelope)
+                self._held.append((registry, envelope))
+            return registry
+
+    @property
+    def _last(self) -> Registry | None:
+        return self._held[-1][0] if self._held else None
+
+    def _next_kept(self) -> bytes | None:
+        if self._folder is None:
+            return None
+        path = self._folder / f"{len(self._held) + 1}.json"
+        return path.read_bytes() if path.exists() else None
+
+    def _read_new(self) -> None:
+        """Take what another process put into the folder; a document that does not verify changes nothing."""
+        with self._lock:
+            while (found := self._next_kept()) is not None and found != self._bad:
+                try:
+                    self._held.append((self._verify(found), found))
+                except Malformed as error:
+                    self._bad = found
+                    _log.error("registry in the folder refused", extra={"reason": str(error)})
+
+    def _verify(self, envelope: bytes) -> Registry:
+        try:
+            registry = open_registry(envelope, previous=self._last)
+        except Malformed:
+            return self._held_already(envelope)
+        if not self._held and self._pinned is not None and registry.sha256 != self._pinned:
+            raise Malformed("Version 1 of the registry is not the one whose hash was pinned; ask the operators.")
+        return registry
+
+    def _held_already(self, envelope: bytes) -> Registry:
+        """The held registry that an envelope repeats. Raises `Fork` for its rival; else what is wrong with it."""
+        before: Registry | None = None
+        for held, _ in self._held:
+            try:
+                rival = open_registry(envelope, previous=before)
+            except Malformed:
+                before = held
+                continue
+            if rival.sha256 == held.sha256:
+                return held
+            raise Fork(f"There are two signed documents of version {held.version}; stop, and ask the operators.")
+        return open_registry(envelope, previous=self._last)

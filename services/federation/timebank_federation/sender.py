@@ -3,7 +3,8 @@
     journal ── entry with `out` ──▶ kept per peer ── due? cut, sign, send ──▶ the peer's topic
 
 First try, retry and restart are one path: read the journal from where it was read to, send what is due. What a peer
-heard comes back in the statements of its own segments (`contact`). A peer without a broker asks for `segment_after`.
+heard comes back in the statements of its own segments (`contact`). A peer without a broker asks for `segment_after`,
+and gets what the journal holds at that moment.
 Source: design page 1, steps 3 and 6; page 2; PROTOCOL.md S11 to S13.
 """
 
@@ -12,9 +13,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
@@ -25,14 +27,17 @@ from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity, inbox_topic
 from timebank_contracts.segments import SEGMENT_MESSAGES_MAX, Heard, cut, make_segment
 from timebank_contracts.streams import StreamHead, chain_next
-from timebank_federation.broker import BrokerAway, Outbox
+from timebank_federation.broker import BrokerAway, Outbox, TopicAway
 from timebank_federation.ledger_client import LedgerClient
 from timebank_federation.outgoing import Due, Outgoing
 from timebank_kit.clock import Clock
 
 KEPT_MESSAGES_MAX = 8_192
 CHECKPOINT_SECONDS = 1.0
-BROKER_PAUSE_SECONDS = 1.0
+BROKER_PAUSE_SECONDS_FIRST = 1.0
+BROKER_PAUSE_SECONDS_MAX = 30.0
+"""Pauses double: an attempt may take long, and while it lasts the journal is not followed."""
+SEGMENTS_AT_ONCE_MAX = 64
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +50,12 @@ class _Kept:
     message: bytes
 
 
+class _Pause(NamedTuple):
+    until: float
+    """Monotonic seconds."""
+    seconds: float
+
+
 @dataclass(slots=True)
 class PeerStreams:
     """Both streams of a peer as the sender knows them."""
@@ -54,10 +65,12 @@ class PeerStreams:
     head: StreamHead
     incoming: StreamHead
     kept: deque[_Kept] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES_MAX))
+    contact_at: datetime | None = None
+    """When a validly signed segment of the peer came last."""
 
 
 class Sender:
-    """One for a node; `step` is called by one thread, `contact` and `segment_after` by any.
+    """One for a node; `step` is called by one thread, `follow`, `contact` and `segment_after` by any.
 
     Args:
         ledger: the town's ledger.
@@ -83,15 +96,16 @@ class Sender:
         self._clock = clock
         self._lock = threading.RLock()
         self._checkpoint: tuple[float, Checkpoint] | None = None
-        self._away_until: float | None = None
+        self._pauses: dict[str, _Pause] = {}
+        self._is_loaded = False
         self.identity: Identity | None = None
         self.position = -1
         self.peers: dict[str, PeerStreams] = {}
 
     @property
     def broker_away(self) -> bool:
-        """Whether the last attempt to send met no broker."""
-        return self._away_until is not None
+        """Whether the last attempt to send to some peer met no broker, or not its topic."""
+        return bool(self._pauses)
 
     def load(self) -> None:
         """Begin, or begin again, from what the ledger says of its streams. Raises `LedgerAway`."""
@@ -101,15 +115,19 @@ class Sender:
             self.position = said["position"] - 1
             for stream in said["streams"]:
                 self._load_peer(stream)
+            self._is_loaded = True
 
     def _load_peer(self, stream: dict[str, Any]) -> None:
         known = self.peers.get(stream["peer"])
-        heard = max(stream["heard"], known.outgoing.heard if known is not None else 0)
         head = StreamHead(stream["outgoing"]["n"], bytes.fromhex(stream["outgoing"]["chain"]))
         incoming = StreamHead(stream["incoming"]["n"], bytes.fromhex(stream["incoming"]["chain"]))
+        # What the peer said since its last segment with news is in no entry of the journal.
+        heard = max(stream["heard"], min(head.n, known.outgoing.heard if known is not None else 0))
         outgoing = Outgoing(head=head.n, heard=heard, now=self._clock.monotonic())
         outgoing.grew(head=head.n, open_transfers=stream["open_transfers"])
-        self.peers[stream["peer"]] = PeerStreams(stream["generation"], outgoing, head, incoming)
+        loaded = PeerStreams(stream["generation"], outgoing, head, incoming)
+        loaded.contact_at = None if known is None else known.contact_at
+        self.peers[stream["peer"]] = loaded
 
     def step(self, *, wait_seconds: float) -> int:
         """Read what is new in the journal, waiting for it up to the time given, and send what is due.
@@ -120,21 +138,37 @@ class Sender:
         Raises:
             LedgerAway: to be tried again by the caller's loop.
         """
-        if self.identity is None:
-            self.load()
-        raws = self._ledger.journal_after(self.position, wait_seconds=wait_seconds)
-        with self._lock:
-            for raw in raws:
-                self._follow(e.decode_entry(raw))
+        self.follow(wait_seconds=wait_seconds)
         return self.send_due()
 
-    def _follow(self, entry: e.Entry) -> None:
-        if entry.n <= self.position:
-            return  # `load` was called for a new peer, and what it read included this entry
-        self.position = entry.n
-        if isinstance(entry, e.PeerChanged) and entry.data.peer not in self.peers:
+    def follow(self, *, wait_seconds: float) -> int:
+        """Read what is new in the journal; returns how many entries. Raises `LedgerAway`."""
+        if not self._is_loaded:
             self.load()
-            return
+        raws = self._ledger.journal_after(self.position, wait_seconds=wait_seconds)
+        count = 0
+        with self._lock:
+            for raw in raws:
+                entry = e.decode_entry(raw)
+                # Another thread may have followed, or loaded, meanwhile: each entry counts once, and none is left out.
+                if entry.n == self.position + 1:
+                    self._follow(entry)
+                    count += 1
+        return count
+
+    def _follow(self, entry: e.Entry) -> None:
+        self.position = entry.n
+        try:
+            if isinstance(entry, e.PeerChanged) and entry.data.peer not in self.peers:
+                self.load()
+            else:
+                self._count(entry)
+        except BaseException:
+            # Nothing may stay half counted: the next step begins from what the ledger says.
+            self._is_loaded = False
+            raise
+
+    def _count(self, entry: e.Entry) -> None:
         if entry.in_ is not UNSET:
             assert isinstance(entry.by.id, str)
             peer = self.peers[entry.by.id]
@@ -154,41 +188,50 @@ class Sender:
 
     def send_due(self) -> int:
         """Send every segment that is due now; returns how many."""
-        if self._outbox is None or not self._broker_may_answer():
+        if self._outbox is None:
             return 0
         count = 0
         for name, peer in list(self.peers.items()):
+            pause = self._pauses.get(name)
+            if pause is not None and self._clock.monotonic() < pause.until:
+                continue
             # A peer gets at most so many segments in one go: no peer waits behind another's backlog.
-            for _ in range(64):
+            for _ in range(SEGMENTS_AT_ONCE_MAX):
                 due = peer.outgoing.due(self._clock.monotonic())
-                if due is None or not self._send(name, peer, due):
+                if due is None:
                     break
+                try:
+                    self._send(name, peer, due)
+                except TopicAway as away:
+                    self._rest([name], away)
+                    break
+                except BrokerAway as away:
+                    self._rest(self.peers, away)
+                    return count
                 count += 1
         return count
 
-    def _broker_may_answer(self) -> bool:
-        return self._away_until is None or self._clock.monotonic() >= self._away_until
+    def _rest(self, names: Iterable[str], away: BrokerAway) -> None:
+        """Try these peers again after a pause, which doubles."""
+        now = self._clock.monotonic()
+        for name in list(names):
+            last = self._pauses.get(name)
+            seconds = BROKER_PAUSE_SECONDS_FIRST if last is None else min(2 * last.seconds, BROKER_PAUSE_SECONDS_MAX)
+            self._pauses[name] = _Pause(now + seconds, seconds)
+            if last is None:
+                _log.warning("broker away", extra={"peer": name, "reason": str(away)})
 
-    def _send(self, name: str, peer: PeerStreams, due: Due) -> bool:
+    def _send(self, name: str, peer: PeerStreams, due: Due) -> None:
         assert self.identity is not None
         assert self._outbox is not None
         segment, until = self._cut(name, peer, due)
         now = self._clock.monotonic()
-        try:
-            self._outbox.send(inbox_topic(self.identity.network, name), key=self.identity.node, value=segment)
-        except BrokerAway as away:
-            if self._away_until is None:
-                _log.warning("broker away", extra={"peer": name, "reason": str(away)})
-            self._away_until = self._clock.monotonic() + BROKER_PAUSE_SECONDS
-            return False
+        self._outbox.send(inbox_topic(self.identity.network, name), key=self.identity.node, value=segment)
         with self._lock:
             peer.outgoing.sent_segment(after=due.after, until=until, now=now)
-            if self._away_until is not None:
-                self._away_until = None
+            if self._pauses.pop(name, None) is not None:
                 _log.info("broker back", extra={"peer": name})
-                for other in self.peers.values():
-                    other.outgoing.broker_returned()
-        return True
+                peer.outgoing.broker_returned()
 
     def _cut(self, name: str, peer: PeerStreams, due: Due) -> tuple[bytes, int]:
         """The next segment for what is due, and the position of its last message."""
@@ -238,6 +281,7 @@ class Sender:
         with self._lock:
             peer = self.peers.get(name)
             if peer is not None:
+                peer.contact_at = self._clock.now()
                 peer.outgoing.heard_from(heard=min(heard, peer.head.n), now=self._clock.monotonic())
                 if known:
                     peer.outgoing.owes_heard()
@@ -250,7 +294,12 @@ class Sender:
                 peer.outgoing.owes_heard()
 
     def segment_after(self, name: str, after: int, *, limit: int) -> bytes | None:
-        """A segment with the messages after a position, for a peer that asks; None for an unknown peer or position."""
+        """A segment with the messages after a position, for a peer that asks; None for an unknown peer or position.
+
+        Raises:
+            LedgerAway: come again.
+        """
+        self.follow(wait_seconds=0)
         peer = self.peers.get(name)
         if peer is None or after > peer.head.n:
             return None

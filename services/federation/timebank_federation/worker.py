@@ -1,13 +1,15 @@
 """The threads of federation: one sends, one receives, one polls peers while there is no broker.
 
 They begin when the ledger has what it needs (`prepare`): a federation that is started before its ledger waits for it.
-Trouble (broker or ledger away) is met here and nowhere deeper: a pause that doubles up to its bound, then again.
+Trouble (broker or ledger away) is met here and nowhere deeper: a pause that doubles up to its bound, then again. A bug
+is logged with its trace, makes the service not ready, and ends no thread: the next step begins from the journal.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from timebank_federation.broker import BrokerAway, Inbox
@@ -59,8 +61,8 @@ class Worker:
 
     @property
     def trouble(self) -> str | None:
-        """Why the service is not ready: the ledger is away. None: it works."""
-        return next(iter(self._reasons.values()), None)
+        """Why the service is not ready: the ledger is away, or a step met a bug. None: it works."""
+        return next(iter(list(self._reasons.values())), None)
 
     def start(self) -> None:
         """Start the threads."""
@@ -87,7 +89,11 @@ class Worker:
                 _log.warning("ledger away", extra={"loop": name, "reason": str(away)})
             except BrokerAway as away:
                 self._inbox_away = True
+                self._reasons.pop(name, None)
                 _log.warning("broker away", extra={"loop": name, "reason": str(away)})
+            except Exception as bug:
+                self._reasons[name] = f"The {name} met a bug ({type(bug).__name__}); its log says where."
+                _log.exception("bug in a loop", extra={"loop": name})
             else:
                 self._reasons.pop(name, None)
                 pause = PAUSE_SECONDS_FIRST
@@ -102,7 +108,12 @@ class Worker:
                 self._is_prepared = True
 
     def _send(self) -> None:
-        self._sender.step(wait_seconds=FOLLOW_SECONDS)
+        until = time.monotonic() + FOLLOW_SECONDS
+        before = self._sender.position
+        sent = self._sender.step(wait_seconds=FOLLOW_SECONDS)
+        if not sent and self._sender.position == before:
+            # A ledger that has stopped, or has too many followers, answers at once: it must not be asked at once again.
+            self._stopping.wait(max(0.0, until - time.monotonic()))
 
     def _receive(self) -> None:
         assert self._inbox is not None

@@ -1,0 +1,58 @@
+"""How peers are asked over HTTPS: for a segment after a position, for a registry document. Answers are bounded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import httpx
+
+from timebank_contracts.names import Identity
+from timebank_contracts.registry import REGISTRY_BYTES_MAX, RegisteredNode
+from timebank_contracts.segments import SEGMENT_BYTES_MAX
+from timebank_kit.fetch import fetch
+
+ANSWER_SECONDS_MAX: Final = 20.0
+_log = logging.getLogger(__name__)
+
+
+class PeerDoor(Protocol):
+    """What the receiver asks of a peer; None: the peer does not answer, or has no answer."""
+
+    def segment_after(self, peer: RegisteredNode, *, to: Identity, after: int, limit: int) -> bytes | None:
+        """The peer's segment after a position."""
+
+    def registry(self, peer: RegisteredNode, version: int) -> bytes | None:
+        """The peer's registry document of a version."""
+
+
+class HttpDoor:
+    """Asks peers over HTTPS.
+
+    Args:
+        http: a client without a base URL; its time-outs are bounded.
+        token: makes a node token for a peer: audience → text.
+    """
+
+    def __init__(self, http: httpx.Client, token: Callable[[str], str]) -> None:
+        self._http = http
+        self._token = token
+
+    def segment_after(self, peer: RegisteredNode, *, to: Identity, after: int, limit: int) -> bytes | None:
+        path = f"/v1/streams/{peer.node}/{peer.generation}/{to.node}?after={after}&limit={limit}"
+        headers = {"Authorization": f"Bearer {self._token(f'{to.network}/{peer.node}')}"}
+        return self._get(peer, path, headers=headers, bytes_max=SEGMENT_BYTES_MAX)
+
+    def registry(self, peer: RegisteredNode, version: int) -> bytes | None:
+        path = f"/.well-known/timebank/registry/{version}"
+        return self._get(peer, path, headers={}, bytes_max=REGISTRY_BYTES_MAX)
+
+    def _get(self, peer: RegisteredNode, path: str, *, headers: dict[str, str], bytes_max: int) -> bytes | None:
+        url = f"{peer.url.rstrip('/')}{path}"
+        try:
+            answer = fetch(self._http, "GET", url, bytes_max=bytes_max, seconds_max=ANSWER_SECONDS_MAX, headers=headers)
+        except httpx.HTTPError as error:
+            _log.info("peer does not answer", extra={"peer": peer.node, "reason": type(error).__name__})
+            return None
+        return answer.content if answer.status_code == 200 else None
