@@ -14,7 +14,7 @@ from timebank_contracts.invariants import broken_invariants
 from timebank_contracts.keys import SigningKey
 from timebank_kit.clock import ManualClock
 from timebank_kit.commit_loop import Doubt, Halt, Stopped
-from timebank_kit.journal import OutcomeUnknown, PositionTaken, Record, originator_of
+from timebank_kit.journal import JournalTrouble, OutcomeUnknown, PositionTaken, Record, originator_of
 from timebank_kit.journal_memory import MemoryJournal
 from timebank_ledger import commands as c
 from timebank_ledger.clock_guard import ClockWrong
@@ -150,6 +150,57 @@ def test_a_book_that_was_perhaps_not_written_is_read_by_nobody(writer: Writer, j
     assert balance(writer, "alys") == -60
 
 
+def reversal_of(position: int) -> c.ReverseTransfer:
+    return c.ReverseTransfer(
+        by=OPERATOR, key="f" * 32, digest="f" * 32, transfer=f"aberdare.g1.{position}", reason="mistake"
+    )
+
+
+def fail_to_read(journal: FaultyJournal, error: Exception) -> None:
+    """The next read of one entry fails, once."""
+
+    def fail(start: int, limit: int) -> list[Record]:
+        del journal.read
+        raise error
+
+    journal.read = fail  # type: ignore[method-assign]  # this instance alone
+
+
+def test_a_store_that_cannot_be_read_in_mid_batch_is_doubt_and_the_batch_is_not_half_kept(
+    writer: Writer, journal: FaultyJournal
+) -> None:
+    settle(writer, pay(1))
+    fail_to_read(journal, JournalTrouble("the connection broke"))
+    futures = park_together(writer, [pay(2), reversal_of(4)])
+    assert [type(future.exception(timeout=10)) for future in futures] == [Doubt, Doubt]
+    assert settle(writer, reversal_of(4)).entries[0].n == 5
+    assert balance(writer, "alys") == 0
+
+
+def test_a_bug_in_mid_batch_stops_the_writer_and_what_was_written_goes_on_being_read(
+    journal: FaultyJournal, clock: ManualClock, writer: Writer
+) -> None:
+    settle(writer, pay(1))
+    fail_to_read(journal, ZeroDivisionError())
+    futures = park_together(writer, [pay(2), reversal_of(4)])
+    assert [type(future.exception(timeout=10)) for future in futures] == [Stopped, Stopped]
+    assert balance(writer, "alys") == -60
+    writer.close()
+    size = int(writer.checkpoint(fresh=True).splitlines()[1])
+    assert size == journal.length() == 5, "nothing is published that is not in the journal"
+
+
+def park_together(writer: Writer, commands: list[c.Command]) -> list[Future[Written]]:
+    """Park commands while the writer is held up, so that they make one batch."""
+    with writer.reading():
+        first = writer.submit(reversal_of(10_000))
+        while writer.loop.waiting:
+            writer.tail.wait_beyond(1_000_000, timeout_seconds=0.01)
+        futures = [writer.submit(command) for command in commands]
+    assert isinstance(first.exception(timeout=10), Refusal)
+    return futures
+
+
 def test_a_second_writer_stops_the_first_for_good(writer: Writer, journal: FaultyJournal) -> None:
     def other(_: Sequence[Record]) -> None:
         raise PositionTaken("Another writer wrote position 4.")
@@ -159,6 +210,7 @@ def test_a_second_writer_stops_the_first_for_good(writer: Writer, journal: Fault
         writer.submit(pay(1)).result(timeout=10)
     with pytest.raises(Stopped, match="run one only"):
         writer.submit(pay(2)).result(timeout=10)
+    assert balance(writer, "alys") == 0, "reading goes on"
 
 
 def test_a_clock_that_steps_stops_the_writer_and_nothing_is_written(

@@ -3,13 +3,15 @@
     submit ─▶ queue ─▶ commit(batch): perform each ─▶ encode ─▶ extend the tree ─▶ append, one fsync ─▶ answer all
 
 What gathered during the last commit is the next batch. A refused command writes nothing. On doubt about the database
-the book is dropped and rebuilt from the journal before a further command is taken; what a peer proves to be a rollback
-stops the writer for good. Readers see committed state only: they wait for the commit that is under way.
+the book is dropped and rebuilt from the journal before a further command is taken; a bug, a second writer, or what a
+peer proves to be a rollback stops the writer for good, and reading goes on. Readers see committed state only: they wait
+for the commit that is under way.
 Source: design page 3, "Writer"; page 2, "Rollback and generations".
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -36,6 +38,7 @@ from timebank_ledger.head import HeadFile, JournalBehindHead
 from timebank_ledger.peers import accept_registry, freeze, take_segment
 from timebank_ledger.propose import perform
 
+_log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
 """A checkpoint is signed at most this often, however busy the writer is."""
 
@@ -134,8 +137,7 @@ class Writer:
         self._state = _State()
         self._dropped = False
         """The book holds what was perhaps not written: nobody reads it until it is rebuilt."""
-        self._rebuild()
-        head.check(self._state.tree.size, self._root_at)
+        self._read_back()
         check_start(now=clock.now(), last_entry=self._state.book.time, confirmed=clock_confirmed)
         self._guard = ClockGuard(now=clock.now(), monotonic=clock.monotonic())
         self.loop: CommitLoop[c.Command, Written] = CommitLoop(
@@ -187,10 +189,22 @@ class Writer:
     # What the writer's thread does -------------------------------------------------------------------------------
 
     def _commit(self, batch: Sequence[c.Command]) -> list[Written | Exception]:
+        try:
+            return self._write(batch)
+        except Doubt:
+            raise
+        except Exception:
+            # The loop halts: nothing more is written, and what was written goes on being read.
+            self._keep_reads()
+            raise
+
+    def _write(self, batch: Sequence[c.Command]) -> list[Written | Exception]:
         answers: list[Written | Exception] = []
         records: list[Record] = []
         earlier = self._earlier(batch)
         with self._lock:
+            # Whatever goes wrong from here on, the book holds what is not written.
+            self._dropped = True
             self._batch = []
             tree = self._state.tree
             time = self._time()
@@ -201,7 +215,11 @@ class Writer:
                     answers.append(refusal)
                     continue
                 except RolledBack as proof:
-                    self._stop(str(proof), records)
+                    self._on_stop(str(proof))
+                    dropped = f"{len(records)} entries were dropped"
+                    raise Halt(f"{proof} Nothing is written until the journal is recovered; {dropped}.") from proof
+                except JournalTrouble as trouble:
+                    raise Doubt(f"The journal cannot be read: {trouble}") from trouble
                 answers.append(written)
                 for entry in () if written.repeated else written.entries:
                     raw = e.encode_entry(entry)
@@ -214,10 +232,10 @@ class Writer:
                     self._batch.append(entry)
             if records:
                 self._append(records)
+            self._dropped = False
         return answers
 
     def _append(self, records: list[Record]) -> None:
-        self._dropped = True
         try:
             self.journal.append(records)
         except (PositionTaken, TailMissing) as other:
@@ -225,7 +243,6 @@ class Writer:
             raise Halt(f"{other} Another process writes this journal, or it was replaced: run one only.") from other
         except JournalTrouble as trouble:
             raise Doubt(f"The commit's outcome is unknown: {trouble}") from trouble
-        self._dropped = False
         self.tail.publish(self._state.tree.size)
 
     def _time(self) -> str:
@@ -286,26 +303,27 @@ class Writer:
             return self._batch[position - self._batch[0].n]
         return read_entry(self.journal, position)
 
-    def _stop(self, reason: str, records: list[Record]) -> None:
-        """A rollback was proved: what this batch did before is not written, and nothing will be."""
-        self._rebuild()
-        self._on_stop(reason)
-        raise Halt(f"{reason} Nothing is written until the journal is recovered; {len(records)} entries were dropped.")
-
     def _recover(self) -> None:
-        with self._lock:
-            self.journal.reopen()
-            try:
-                self._rebuild()
-                self._head.check(self._state.tree.size, self._root_at)
-            except (Refusal, Malformed, JournalBehindHead) as wrong:
-                self._on_stop(str(wrong))
-                raise Halt(f"The journal read back is not the one that was written: {wrong}") from wrong
+        self.journal.reopen()
+        try:
+            self._read_back()
+        except (Refusal, Malformed, JournalBehindHead) as wrong:
+            self._on_stop(str(wrong))
+            raise Halt(f"The journal read back is not the one that was written: {wrong}") from wrong
 
-    def _rebuild(self) -> None:
+    def _keep_reads(self) -> None:
+        try:
+            self._read_back()
+        except (Refusal, Malformed, JournalBehindHead, JournalTrouble) as wrong:
+            _log.critical("the journal cannot be read back", extra={"reason": str(wrong)})
+
+    def _read_back(self) -> None:
+        """Make book and tree what the journal says. The lock is free meanwhile: readers are told at once to wait."""
         book, tree = replay(self.journal)
-        self._state = _State(book, tree)
-        self._dropped = False
+        self._head.check(tree.size, self._root_at)
+        with self._lock:
+            self._state = _State(book, tree)
+            self._dropped = False
         self.tail.publish(tree.size)
 
     def _root_at(self, size: int) -> bytes:
