@@ -51,7 +51,7 @@ Postings = Annotated[list[tuple[AccountId, PostedMinutes]], Meta(min_length=2, m
 Shares = Annotated[list[tuple[AccountId, Minutes]], Meta(min_length=1, max_length=POSTINGS_MAX)]
 
 
-class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Base of every `data` object."""
 
 
@@ -70,6 +70,7 @@ class Entry(
     forbid_unknown_fields=True,
     omit_defaults=True,
     tag_field="type",
+    gc=False,
 ):
     """What every entry carries."""
 

@@ -6,6 +6,7 @@ Source: design page 2, "Entry and message"; PROTOCOL.md E5 to E8.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -40,6 +41,7 @@ class Message(
     forbid_unknown_fields=True,
     omit_defaults=True,
     tag_field="type",
+    gc=False,
 ):
     """What every message carries; `source` is the sending node, `subject` the receiving one."""
 
@@ -94,6 +96,7 @@ class TransferRejectedMessage(Message, frozen=True, kw_only=True, tag="transfer.
 AnyMessage = TransferSentMessage | TransferReceivedMessage | TransferRejectedMessage
 MESSAGE_TYPES: Final = ("transfer.sent", "transfer.received", "transfer.rejected")
 
+REMEMBERED_MAX: Final = 4_096
 _decoder: Final[msgspec.json.Decoder[AnyMessage]] = msgspec.json.Decoder(AnyMessage)
 
 
@@ -109,8 +112,12 @@ def message_id(to: str, generation: str, position: int) -> str:
     return f"{to}/{generation}/{position}"
 
 
+@lru_cache(maxsize=REMEMBERED_MAX)
 def decode_message(raw: bytes) -> AnyMessage:
     """The message in canonical bytes.
+
+    A node meets a message several times at once: it is written, judged, indexed and sent. Messages never change, so
+    the last ones are remembered.
 
     Raises:
         UnknownType: canonical CloudEvents of a type that this version does not know.
