@@ -1,6 +1,6 @@
 """The journal in this process: the real writer, its rules and its group commit, without HTTP.
 
-One thread submits; a window of commands waits for its commits, as the commands of a few batch requests would.
+One thread submits, a thousand commands together as the batch route does; a few thousands wait for their commits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from timebank_ledger.writer import Writer, Written, replay
 IDENTITY = Identity("bench.timebank.wales", "aberdare", "g1")
 LOG_KEY = SigningKey(bytes(range(32)))
 TRANSFERS, TRANSFERS_QUICK = 100_000, 2_000
-WINDOW = 4_096
+TOGETHER = 1_000
+WINDOW = 4
 SETTLE_SECONDS = 60.0
 
 
@@ -69,11 +70,17 @@ def opened_writer(url: str) -> Iterator[Writer]:
 
 
 def submit_all(writer: Writer, commands: Sequence[c.Command]) -> None:
-    """Submit commands with a window of them under way, and wait for every answer; raises what the writer answers."""
-    under_way: deque[Future[Written]] = deque()
-    for command in commands:
+    """Submit commands with some thousands under way, and wait for every answer; raises the first refusal."""
+    under_way: deque[Future[list[Written | Exception]]] = deque()
+    for start in range(0, len(commands), TOGETHER):
         if len(under_way) == WINDOW:
-            under_way.popleft().result(SETTLE_SECONDS)
-        under_way.append(writer.submit(command))
-    for future in under_way:
-        future.result(SETTLE_SECONDS)
+            _check(under_way.popleft())
+        under_way.append(writer.submit_many(commands[start : start + TOGETHER]))
+    for parked in under_way:
+        _check(parked)
+
+
+def _check(parked: Future[list[Written | Exception]]) -> None:
+    for answer in parked.result(SETTLE_SECONDS):
+        if isinstance(answer, Exception):
+            raise answer

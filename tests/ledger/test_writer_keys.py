@@ -69,3 +69,14 @@ def test_a_key_is_known_after_a_restart(tmp_path: Path) -> None:
     with open_town(url=url, begin=False) as town:
         again = town.writer.submit(gift(30, key="k")).result()
         assert (again.entries, again.repeated) == (list(first.entries), True)
+
+
+def test_commands_parked_together_are_answered_in_order_each_by_itself(town: Town) -> None:
+    commands = [gift(30, key="a"), gift(601, key="b"), gift(30, key="a"), gift(31, key="a"), gift(5, key="c")]
+    first, refused, again, reused, last = town.writer.submit_many(commands).result()
+    assert isinstance(first, Written)
+    assert isinstance(again, Written)
+    assert isinstance(last, Written)
+    assert (again.entries, again.repeated) == (first.entries, True)
+    assert last.entries[0].n == first.entries[0].n + 1
+    assert [error.code for error in (refused, reused) if isinstance(error, Refusal)] == ["floor", "key_reused"]

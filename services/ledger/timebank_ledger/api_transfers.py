@@ -5,7 +5,6 @@ Source: design page 1, "Life of a transfer"; page 3, "HTTP API".
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from typing import Annotated, Any
 
 import msgspec
@@ -106,19 +105,14 @@ def _written(edge: Edge, written: Written, response: Response) -> h.Transfer:
 async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request) -> Response:
     """Up to 1,000 commands; each is written or refused by itself, and the answers stand in their order."""
     raws = split_batch(await body_bytes(request, bytes_max=BATCH_BYTES_MAX))
-    parked = await run_in_threadpool(_park_all, edge, caller, raws)
-    answers = [one if isinstance(one, dict) else await _batch_answer(edge, one) for one in parked]
+    commands = await run_in_threadpool(lambda: [_command(edge, caller, raw) for raw in raws])
+    written = iter(await _write_all(edge, [one for one in commands if isinstance(one, c.Command)]))
+    answers = [one if isinstance(one, dict) else _batch_answer(edge, next(written)) for one in commands]
     return Response(
         msgspec.json.encode({"answers": answers}),
         media_type="application/json",
         headers={"X-Position": str(edge.length)},
     )
-
-
-def _park_all(edge: Edge, caller: Caller, raws: list[msgspec.Raw]) -> list[dict[str, Any] | Future[Written]]:
-    """Make every command, then park them all: the writer finds them together and commits them together."""
-    commands = [_command(edge, caller, raw) for raw in raws]
-    return [one if isinstance(one, dict) else _park(edge, one) for one in commands]
 
 
 def _command(edge: Edge, caller: Caller, raw: msgspec.Raw) -> dict[str, Any] | c.Command:
@@ -131,18 +125,20 @@ def _command(edge: Edge, caller: Caller, raw: msgspec.Raw) -> dict[str, Any] | c
         return _problem_answer(problem_of(error))
 
 
-def _park(edge: Edge, command: c.Command) -> dict[str, Any] | Future[Written]:
+async def _write_all(edge: Edge, commands: list[c.Command]) -> list[Written | Exception]:
+    """Park them all together: the writer commits them in one batch."""
+    if not commands:
+        return []
     try:
-        return edge.writer.submit(command)
+        return await edge.answers.of(edge.writer.submit_many(commands))
     except _ANSWERED as error:
-        return _problem_answer(problem_of(error))
+        return [error] * len(commands)
 
 
-async def _batch_answer(edge: Edge, promise: Future[Written]) -> dict[str, Any]:
-    try:
-        written = await edge.answers.of(promise)
-    except _ANSWERED as error:
-        return _problem_answer(problem_of(error))
+def _batch_answer(edge: Edge, written: Written | Exception) -> dict[str, Any]:
+    if isinstance(written, _ANSWERED):
+        return _problem_answer(problem_of(written))
+    assert isinstance(written, Written), "the writer answers with what was written, a refusal, or its own trouble"
     transfer = transfer_answer(edge.identity, only_entry(written))
     return {"status": 201, "transfer": transfer.model_dump(exclude_none=True)}
 
