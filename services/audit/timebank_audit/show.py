@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +13,9 @@ _STYLES = {"PASS": "green", "FAIL": "bold red", "NOT PROVEN": "yellow", "SKIPPED
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Print the report."""
-    console.print(Group(*_parts(report)))
+    for part in _parts(report):
+        # A sentence keeps its line, however narrow the console: hashes in it can be copied and searched for.
+        console.print(part, soft_wrap=isinstance(part, Text))
 
 
 def _parts(report: dict[str, Any]) -> list[RenderableType]:
