@@ -93,6 +93,8 @@ def test_a_field_of_another_form_is_named(town: Town, change: dict[str, Any], fi
         (b"[" * 5_000 + b"]" * 5_000, 413, "too_large"),
         (b'{"memo":"' + b"x" * 70_000 + b'"}', 413, "too_large"),
         (b'{"memo":"' + b"x" * 2_000_000 + b'"}', 413, "too_large"),
+        # A string without an end takes all that follows, and is read once: this one would else cost minutes.
+        (b"[" + b"[]," * 20 + b'"' + b'\\"[' * 20_000, 400, "malformed"),
         (b"[]", 422, "field_invalid"),
         (b"", 422, "field_invalid"),
     ],

@@ -37,7 +37,8 @@ JSON_BYTES_MAX: Final = 65_536
 JSON_DEPTH_MAX: Final = 16
 KEY_HEADER: Final = "Idempotency-Key"
 _KEY = re.compile(r"[!-~]{1,200}")
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""A string that does not end takes all the rest, and nothing is tried twice: the cost is one pass, whatever is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
