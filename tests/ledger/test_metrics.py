@@ -16,6 +16,14 @@ def test_answers_are_counted_by_route_and_never_by_path(town: Town) -> None:
     assert "secret" not in text
 
 
+def test_methods_that_a_caller_invents_are_counted_as_one(town: Town) -> None:
+    for number in range(3):
+        town.http.request(f"BREW{number}", "/livez")
+    text = town.http.get("/metrics").text
+    assert 'timebank_ledger_answers_total{method="other",route="/livez",status="405"} 3.0' in text
+    assert "BREW" not in text
+
+
 def test_the_writer_s_state_is_a_metric(town: Town) -> None:
     assert "timebank_ledger_entries 6.0" in town.http.get("/metrics").text
     assert "timebank_ledger_writer_up 1.0" in town.http.get("/metrics").text

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPMethod
+from typing import Final
 
 from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from timebank_kit.metrics import exposition, new_registry
 from timebank_ledger.writer import Writer
+
+METHODS: Final = frozenset(HTTPMethod)
+"""Each pair of labels is kept for ever, and a caller may invent methods: all others are counted as one."""
 
 
 class Metrics:
@@ -46,7 +51,8 @@ class CountAnswers:
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
-                self._metrics.answers.labels(route, scope["method"], str(message["status"])).inc()
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                self._metrics.answers.labels(route, method, str(message["status"])).inc()
             await send(message)
 
         await self._app(scope, receive, counting)
