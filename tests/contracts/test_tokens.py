@@ -37,7 +37,7 @@ def verify(token: str, *, now: int = NOW) -> tokens.Caller:
     return verify_token(token, issuers=ISSUERS, audience=AUDIENCE, now_seconds=now)
 
 
-def part(value: dict[str, Any]) -> str:
+def part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
@@ -74,6 +74,27 @@ def test_what_is_no_token_is_rejected(token: str) -> None:
     """PROTOCOL.md W1."""
     with pytest.raises(Rejected):
         verify(token)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"alg": "Ed25519", "crit": 5},
+        {"alg": "Ed25519", "crit": ["b64"], "b64": False},
+        {"alg": "Ed25519", "kid": {}, "typ": [], "jwk": 7},
+        {"alg": []},
+        {"alg": {}},
+        {},
+        [],
+        7,
+    ],
+)
+def test_a_head_of_any_form_is_rejected_and_never_a_bug(head: object) -> None:
+    """PROTOCOL.md W1."""
+    _, claims, signature = issue().split(".")
+    for text in (signature, "", "!"):
+        with pytest.raises(Rejected):
+            verify(f"{part(head)}.{claims}.{text}")
 
 
 def test_a_token_is_for_one_town_and_for_a_short_time() -> None:
