@@ -6,7 +6,7 @@ Source: design page 3, "Entries"; PROTOCOL.md M1 to M3.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Final
 
@@ -55,4 +55,4 @@ def served_on_is_possible(served_on: str, today: str) -> bool:
     `today` is the entry's UTC date; one day ahead is allowed, because a town's own day may have begun.
     """
     served, now = parse_date(served_on), parse_date(today)
-    return now - timedelta(days=SERVED_DAYS_MAX) <= served <= now + timedelta(days=1)
+    return -SERVED_DAYS_MAX <= (served - now).days <= 1

@@ -131,6 +131,13 @@ def test_a_service_is_recorded_from_366_days_back_to_a_day_ahead(served_on: str,
     assert moments.served_on_is_possible(served_on, "2026-03-02") is possible
 
 
+@pytest.mark.parametrize("today", ["0001-01-01", "9999-12-31"])
+def test_a_day_at_either_end_of_the_calendar_is_judged_like_any_other(today: str) -> None:
+    """PROTOCOL.md M2: a journal may claim any time, and its reader must not stumble."""
+    assert moments.served_on_is_possible(today, today)
+    assert not moments.served_on_is_possible("2026-03-02", today)
+
+
 @pytest.mark.parametrize("text", ["2026-02-30", "2026-1-31", "20260131", "2026-01-31\n"])
 def test_a_day_of_another_form_is_malformed(text: str) -> None:
     """PROTOCOL.md M2."""
