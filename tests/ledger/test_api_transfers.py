@@ -109,6 +109,26 @@ def test_an_alias_of_the_town_itself_is_paid_within_the_town(town: Town) -> None
     assert town.operator().get("/v1/accounts/bryn").json()["balance"] == 30
 
 
+def test_a_payment_to_an_address_is_answered_again_when_the_address_is_gone(town: Town) -> None:
+    bryn, alys = town.member("bryn"), town.member("alys")
+    alias = bryn.post("/v1/accounts/bryn/aliases", {}).json()["alias"]
+    body = gift("alys", "bryn", 30) | {"payee": {"node": "aberdare", "alias": alias}}
+    first = alys.post("/v1/transfers", body, key="once")
+    assert bryn.delete(f"/v1/aliases/{alias}").status_code == 204
+    assert alys.post("/v1/transfers", body, key="once").json() == first.json()
+    assert alys.post("/v1/transfers", body, key="twice").json()["code"] == "alias_unknown"
+    assert bryn.post("/v1/transfers", body | {"payer": "bryn"}, key="self").status_code == 404
+
+
+def test_a_service_to_an_address_says_the_time_that_its_holder_gave(town: Town) -> None:
+    alias = town.member("bryn").post("/v1/accounts/bryn/aliases", {}).json()["alias"]
+    said = {"purpose": "service", "activity": "garden", "served_on": "2026-03-01", "given_minutes": 45}
+    body = gift("alys", "bryn", 30) | said | {"payee": {"node": "aberdare", "alias": alias}}
+    position = town.member("alys").post("/v1/transfers", body).json()["position"]
+    entry = town.journal.read(position, 1)[0].state
+    assert b'"given":[["bryn",45]]' in entry
+
+
 def test_a_group_session_is_one_entry_of_several_postings(town: Town) -> None:
     body = {
         "postings": [["alys", -60], ["bryn", -60], ["library", 90], ["pot", 30]],

@@ -60,16 +60,7 @@ def _asking(edge: Edge, caller: Caller, key: str) -> Asking:
         now=edge.clock.now(),
         expires_after_seconds=edge.settings.transfer_expires_after_seconds,
         tag_key=edge.tag_key,
-        account_of_alias=lambda alias: _account_of_alias(edge, alias),
     )
-
-
-def _account_of_alias(edge: Edge, alias: str) -> str:
-    with edge.writer.reading() as book:
-        found = book.aliases.get(alias)
-    if found is None or found.audience is not None:
-        raise Refusal("alias_unknown")
-    return found.account
 
 
 @router.post("", operation_id="postTransfer", status_code=201, openapi_extra=needs("transfers:write", keyed=True))

@@ -7,7 +7,7 @@ Source: design page 1, "Life of a transfer", step 1; page 2, "Transfer between t
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -57,8 +57,6 @@ class Asking:
     now: datetime
     expires_after_seconds: int
     tag_key: bytes
-    account_of_alias: Callable[[str], str]
-    """Resolves a receiving address of this town; raises `Refusal`."""
 
     def head(self, content: dict[str, Any]) -> dict[str, Any]:
         """What every command carries; `content` is what was asked, without what is None."""
@@ -101,23 +99,20 @@ def single_command(
             served_on=asked.served_on,
         )
     )
-    if account is None and node == asking.node:
-        assert alias is not None
-        account = asking.account_of_alias(alias)
-    if account is None:
-        assert node is not None
+    if node is not None and node != asking.node:
         assert alias is not None
         return _send(asked, asking, head, node, alias)
-    given = None if asked.given_minutes is None else ((account, asked.given_minutes),)
-    return c.PostTransfer(
-        **head,
-        postings=((asked.payer, -asked.minutes), (account, asked.minutes)),
-        purpose=asked.purpose,
-        confirmed_by=_confirmed_by(asking.caller, asked.confirmed_by),
-        activity=asked.activity,
-        served_on=asked.served_on,
-        given=given,
-    )
+    paid, given_minutes = (asked.payer, -asked.minutes), asked.given_minutes
+    said: dict[str, Any] = {
+        "purpose": asked.purpose,
+        "confirmed_by": _confirmed_by(asking.caller, asked.confirmed_by),
+        "activity": asked.activity,
+        "served_on": asked.served_on,
+    }
+    if account is None:
+        return c.PostTransfer(**head, **said, postings=(paid,), payee=alias, given_minutes=given_minutes)
+    given = None if given_minutes is None else ((account, given_minutes),)
+    return c.PostTransfer(**head, **said, postings=(paid, (account, asked.minutes)), given=given)
 
 
 def _send(asked: Single, asking: Asking, head: dict[str, Any], node: str, alias: str) -> c.SendTransfer:

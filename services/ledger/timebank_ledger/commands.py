@@ -79,11 +79,16 @@ class PostTransfer(Command):
     """Within the town. Negative minutes are paid, positive ones credited."""
 
     postings: tuple[tuple[str, int], ...]
+    payee: str | None = None
+    """A receiving address of this town whose account is credited with what the postings pay: the writer looks it up, so
+    that a repeated command is answered from its entry, whatever became of the address."""
     purpose: str
     confirmed_by: str
     activity: str | None = None
     served_on: str | None = None
     given: tuple[tuple[str, int], ...] | None = None
+    given_minutes: int | None = None
+    """By the holder of `payee`, where it differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

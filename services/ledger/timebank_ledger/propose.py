@@ -74,17 +74,23 @@ def _head(book: Book, command: c.Command, now: str) -> dict[str, Any]:
 
 
 def _post(book: Book, command: c.PostTransfer, now: str) -> e.TransferPosted:
-    accounts = [account for account, _ in command.postings]
-    if len(accounts) == 2 and accounts[0] == accounts[1]:
+    postings, given = list(command.postings), None if command.given is None else list(command.given)
+    if command.payee is not None:
+        alias = book.aliases.get(command.payee)
+        if alias is None or alias.audience is not None:
+            raise Refusal("alias_unknown")
+        postings.append((alias.account, -sum(minutes for _, minutes in postings)))
+        given = None if command.given_minutes is None else [(alias.account, command.given_minutes)]
+    if len(postings) == 2 and postings[0][0] == postings[1][0]:
         raise Refusal("self_transfer")
     data = e.Posted(
         purpose=command.purpose,  # type: ignore[arg-type]  # a closed set: the edge's model and `apply` both check it
         confirmed_by=command.confirmed_by,  # type: ignore[arg-type]
         activity=_or_unset(command.activity),
         served_on=_or_unset(command.served_on),
-        given=UNSET if command.given is None else list(command.given),
+        given=_or_unset(given),
     )
-    return e.TransferPosted(**_head(book, command, now), data=data, postings=list(command.postings))
+    return e.TransferPosted(**_head(book, command, now), data=data, postings=postings)
 
 
 def _send(book: Book, command: c.SendTransfer, now: str) -> e.TransferSent:
