@@ -118,11 +118,7 @@ def open_federation(
         on_registry=sender.load,
     )
     worker = Worker(
-        sender=sender,
-        receiver=receiver,
-        inbox=inbox,
-        poll_seconds=poll_seconds,
-        prepare=receiver.hand_over_registries,
+        sender=sender, receiver=receiver, inbox=inbox, poll_seconds=poll_seconds, prepare=receiver.hand_over_registries
     )
     metrics = CollectorRegistry()
     metrics.register(_Figures(sender, receiver, worker))
