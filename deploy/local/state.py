@@ -46,6 +46,11 @@ class State:
     told: list[str] = field(default_factory=list)
     """The lines that tell a person what runs; empty while `up` is at work."""
 
+    def started(self, process: Process) -> None:
+        """Note a process that runs now."""
+        self.processes.append(process)
+        self.save()
+
     def save(self) -> None:
         """Write the file, mode 600."""
         said = {"processes": [asdict(each) for each in self.processes], "folders": self.folders, "told": self.told}

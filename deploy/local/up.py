@@ -120,9 +120,12 @@ def _start_broker(state: State, tell: Tell) -> str:
     named = os.environ.get(KAFKA_VARIABLE)
     if named:
         return named
-    broker = KafkaBroker(state.folder / "kafka", detached=True).start()
-    state.processes.append(Process("Kafka", broker.pid, str(broker.directory), "SIGTERM"))
-    state.save()
+    directory = state.folder / "kafka"
+    broker = KafkaBroker(
+        directory,
+        detached=True,
+        on_start=lambda pid: state.started(Process("Kafka", pid, str(directory), "SIGTERM")),
+    ).start()
     tell(broker.describe())
     return broker.bootstrap
 
@@ -136,9 +139,11 @@ def _start_database(state: State, tell: Tell) -> str:
     directory = Path(tempfile.mkdtemp(prefix="timebank-local-postgres-"))
     state.folders.append(str(directory))
     state.save()
-    database = PostgresServer(directory=directory, detached=True).start()
-    state.processes.append(Process("PostgreSQL", database.pid, str(directory), "SIGINT"))
-    state.save()
+    database = PostgresServer(
+        directory=directory,
+        detached=True,
+        on_start=lambda pid: state.started(Process("PostgreSQL", pid, str(directory), "SIGINT")),
+    ).start()
     tell(database.describe())
     return database.create_database(name)
 
@@ -152,8 +157,7 @@ def _start_service(state: State, town: LocalTown, service: str, variables: dict[
         detached=True,
         environment={**os.environ, **variables},
     )
-    state.processes.append(Process(child.name, child.pid, str(town.home), "SIGTERM"))
-    state.save()
+    state.started(Process(child.name, child.pid, str(town.home), "SIGTERM"))
     return child
 
 

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -70,6 +70,7 @@ class KafkaBroker:
         settings: further lines for `server.properties`, over ours.
         heap_megabytes: the JVM's heap.
         detached: the broker outlives this process (see `child.end_detached`).
+        on_start: gets the process id as soon as there is one, long before the broker serves.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class KafkaBroker:
         settings: Mapping[str, str] | None = None,
         heap_megabytes: int = 512,
         detached: bool = False,
+        on_start: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._temporary = directory is None
         self.directory = Path(tempfile.mkdtemp(prefix="timebank-kafka-")) if directory is None else directory
@@ -86,6 +88,7 @@ class KafkaBroker:
         self._settings = dict(settings or {})
         self._heap_megabytes = heap_megabytes
         self._detached = detached
+        self._on_start = on_start
         self._child: Child | None = None
         self._port = 0
 
@@ -160,6 +163,7 @@ class KafkaBroker:
         command = [*java, "kafka.Kafka", properties]
         child = Child("Kafka", command, directory=self.directory, log=self.log, detached=self._detached)
         self._child = child
+        self._on_start(child.pid)
         child.wait_ready(lambda: _STARTED in child.written(), seconds=READY_SECONDS)
 
     def _end(self) -> None:

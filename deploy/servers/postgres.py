@@ -17,6 +17,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -49,10 +50,16 @@ class PostgresServer(DatabaseServer):
         binaries: by default the best found (`find_binaries`).
         directory: for data, password and log; kept. By default a temporary one, removed by `stop`.
         detached: the server outlives this process (see `child.end_detached`).
+        on_start: gets the process id as soon as there is one; again after another attempt.
     """
 
     def __init__(
-        self, binaries: Binaries | None = None, directory: Path | None = None, *, detached: bool = False
+        self,
+        binaries: Binaries | None = None,
+        directory: Path | None = None,
+        *,
+        detached: bool = False,
+        on_start: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.binaries = find_binaries() if binaries is None else binaries
         self._temporary = directory is None
@@ -60,6 +67,7 @@ class PostgresServer(DatabaseServer):
         self.log = self.directory / "postgres.log"
         self._data = self.directory / "data"
         self._detached = detached
+        self._on_start = on_start
         self._child: Child | None = None
         self._port = 0
         self._password = ""
@@ -136,6 +144,7 @@ class PostgresServer(DatabaseServer):
                 death_signal=signal.SIGQUIT,
             )
             self._child = child
+            self._on_start(child.pid)
             try:
                 child.wait_ready(self.answers, seconds=READY_SECONDS)
                 return

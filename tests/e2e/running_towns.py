@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class RunningTown:
         """Wait until services (none named: all) say that they are ready."""
         for service in services or SERVICES:
             url = self.town.url(service)
-            self._children[service].wait_ready(lambda at=url: is_ready(at), seconds=READY_SECONDS)  # type: ignore[misc]  # a default argument binds the loop's value
+            self._children[service].wait_ready(partial(is_ready, url), seconds=READY_SECONDS)
 
     def kill(self, service: str) -> None:
         """SIGKILL, as a crash would."""

@@ -18,12 +18,13 @@ NETWORK = "refusals.timebank.wales"
 def make_node(folder: Path, *, network: str = NETWORK, node: str = "aberdare") -> Path:
     """A node of a network of one, as its operators would make it; returns its home."""
     home, key, registry = folder / node, folder / f"{node}.key", folder / f"{node}-registry.json"
-    for arguments in (
+    commands: list[list[str | Path]] = [
         ["node", "init", home, "--network", network, "--node", node, "--url", "http://127.0.0.1:9"],
         ["keys", "new", key],
         ["network", "sign", home / "node.json", "--operator", key, "--out", registry],
         ["node", "accept", home, registry],
-    ):
+    ]
+    for arguments in commands:
         done = timebank(*arguments)
         assert done.returncode == 0, done.stderr
     return home
