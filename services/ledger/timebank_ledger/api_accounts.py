@@ -61,7 +61,7 @@ async def open_account(
         floor=body.floor,
         ceiling=body.ceiling,
     )
-    entry = only_entry(await write(edge, lambda: command))
+    entry = only_entry(await write(edge, command))
     assert isinstance(entry, e.AccountOpenedEntry)
     response.headers["X-Position"] = str(entry.n + 1)
     said = entry.data
@@ -120,7 +120,7 @@ async def set_state(
 
 
 async def _changed(edge: Edge, caller: Caller, command: c.Command, account: str, response: Response) -> h.Account:
-    entry = only_entry(await write(edge, lambda: command))
+    entry = only_entry(await write(edge, command))
     response.headers["X-Position"] = str(entry.n + 1)
     return await run_in_threadpool(_seen, edge, caller, account)
 
@@ -140,7 +140,7 @@ async def issue_alias(
     command = c.IssueAlias(
         **_head(caller, key, content), account=account, alias=edge.random_bytes(16).hex(), audience=body.audience
     )
-    entry = only_entry(await write(edge, lambda: command))
+    entry = only_entry(await write(edge, command))
     assert isinstance(entry, e.AliasIssuedEntry)
     response.headers["X-Position"] = str(entry.n + 1)
     audience = None if entry.data.audience is UNSET else entry.data.audience
@@ -152,17 +152,17 @@ async def issue_alias(
 )
 async def revoke_alias(edge: TheEdge, caller: TheCaller, alias: AliasPath) -> Response:
     """Take a receiving address back, for good: it is never issued again."""
-
-    def make() -> c.Command:
-        with edge.writer.reading() as book:
-            found = book.aliases.get(alias)
-        if found is None:
-            raise Refusal("alias_unknown")
-        _check_keeper(caller, found.account)
-        return c.RevokeAlias(by=actor(caller), alias=alias)
-
-    entry = only_entry(await write(edge, make))
+    _check_keeper(caller, await run_in_threadpool(_account_of, edge, alias))
+    entry = only_entry(await write(edge, c.RevokeAlias(by=actor(caller), alias=alias)))
     return Response(status_code=204, headers={"X-Position": str(entry.n + 1)})
+
+
+def _account_of(edge: Edge, alias: str) -> str:
+    with edge.writer.reading() as book:
+        found = book.aliases.get(alias)
+    if found is None:
+        raise Refusal("alias_unknown")
+    return found.account
 
 
 def _check_keeper(caller: Caller, account: str) -> None:
@@ -205,6 +205,6 @@ def get_trial_balance(edge: TheEdge) -> h.TrialBalance:
 async def set_policy(edge: TheEdge, caller: TheCaller, body: asked.NewPolicy, response: Response) -> h.Policy:
     """Set the limits of accounts opened from now on, and what the town may owe its peers together."""
     command = c.ChangePolicy(by=actor(caller), **body.model_dump())
-    entry = only_entry(await write(edge, lambda: command))
+    entry = only_entry(await write(edge, command))
     response.headers["X-Position"] = str(entry.n + 1)
     return h.Policy(position=entry.n, **body.model_dump())

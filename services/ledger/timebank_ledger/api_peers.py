@@ -49,7 +49,7 @@ async def take_segment(edge: TheEdge, request: Request, response: Response, call
     """Enter what is new in a peer's segment: each message is decided once, whatever is sent again."""
     raw = await body_bytes(request, bytes_max=SEGMENT_BYTES_MAX)
     sender = parse_segment(raw).statement.from_
-    written = await write(edge, lambda: c.TakeSegment(by=actor(caller), raw=raw))
+    written = await write(edge, c.TakeSegment(by=actor(caller), raw=raw))
     outcome = written.outcome
     assert outcome is not None, "a segment has an outcome"
     heard = await run_in_threadpool(_heard, edge, sender)
@@ -184,7 +184,7 @@ async def accept_registry(edge: TheEdge, request: Request, response: Response, c
     if held.sha256 == digest:
         return held
     _check_first(edge, caller, held, digest)
-    written = await write(edge, lambda: c.AcceptRegistry(by=actor(caller), envelope=envelope))
+    written = await write(edge, c.AcceptRegistry(by=actor(caller), envelope=envelope))
     response.headers["X-Position"] = str(written.entries[-1].n + 1)
     return await run_in_threadpool(_held, edge)
 

@@ -73,7 +73,7 @@ async def post_transfer(
 ) -> h.Transfer:
     """Give minutes to an account here, to an address in another town, or between several accounts at once."""
     asking = _asking(edge, caller, key)
-    written = await write(edge, lambda: transfer_command(body, asking))
+    written = await write(edge, transfer_command(body, asking))
     return _written(edge, written, response)
 
 
@@ -165,4 +165,4 @@ async def reverse_transfer(
     """Take a transfer within the town back, whole; what an account cannot give back comes from the pot."""
     head = _asking(edge, caller, key).head({"kind": "reversal", "transfer": transfer, "reason": body.reason})
     command = c.ReverseTransfer(**head, transfer=transfer, reason=body.reason)
-    return _written(edge, await write(edge, lambda: command), response)
+    return _written(edge, await write(edge, command), response)

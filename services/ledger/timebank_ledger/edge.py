@@ -18,7 +18,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 
 from timebank_contracts.errors import Refusal
 from timebank_contracts.names import Identity
@@ -203,6 +202,6 @@ TheCaller = Annotated[Caller, Depends(_caller)]
 TheKey = Annotated[str, Depends(_key)]
 
 
-async def write(edge: Edge, make: Callable[[], Command]) -> Written:
-    """Make a command, park it with the writer and wait for its commit; raises what the writer answers."""
-    return await edge.answers.of(await run_in_threadpool(lambda: edge.writer.submit(make())))
+async def write(edge: Edge, command: Command) -> Written:
+    """Park a command with the writer and wait for its commit, holding no thread; raises what the writer answers."""
+    return await edge.answers.of(edge.writer.submit(command))
