@@ -13,6 +13,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from joserfc import jwt
@@ -38,6 +39,7 @@ TOKEN_SECONDS_MAX: Final = 900
 NODE_TOKEN_SECONDS: Final = 60
 CLOCK_SKEW_SECONDS: Final = 60
 TOKEN_CHARACTERS_MAX: Final = 4_096
+REMEMBERED_MAX: Final = 1_024
 _ALGORITHM: Final = "Ed25519"
 
 
@@ -167,7 +169,9 @@ def _unverified_claims(token: str) -> dict[str, Any]:
     return claims
 
 
+@lru_cache(maxsize=REMEMBERED_MAX)
 def _verified_claims(token: str, issuer: Issuer) -> dict[str, Any]:
+    """What the token says, once a key of the issuer is seen to have signed it. A client sends its token many times."""
     for public in issuer.keys:
         key = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": _b64url(public)})
         try:
