@@ -34,6 +34,7 @@ def bench_http(setting: Setting) -> None:
 
 def _bench_single(setting: Setting, store: str, town: RunningTown) -> None:
     some = bodies(setting.count(SINGLES, quick=SINGLES_QUICK), datetime.now(UTC))
+    used = town.cpu_seconds()
     with apart(
         post_singles,
         town.plan.port,
@@ -43,7 +44,11 @@ def _bench_single(setting: Setting, store: str, town: RunningTown) -> None:
         run=secrets.token_hex(4),
     ) as done:
         posted = done.result()
-    name, note = f"http_single.{store}", f"{len(some):,} transfers, one a request, {SINGLE_CONNECTIONS} connections"
+    cpu = 1e6 * (town.cpu_seconds() - used) / len(some)
+    name = f"http_single.{store}"
+    note = (
+        f"{len(some):,} transfers, one a request, {SINGLE_CONNECTIONS} connections; CPU of the node {cpu:.0f} µs each"
+    )
     setting.figures.add(f"{name}.requests_per_s", len(some) / (posted.ended - posted.began), "requests/s", note)
     setting.figures.add(f"{name}.p50_ms", 1e3 * percentile(posted.seconds, 50), "ms", "of the same requests")
     setting.figures.add(f"{name}.p99_ms", 1e3 * percentile(posted.seconds, 99), "ms", "of the same requests")
@@ -51,6 +56,7 @@ def _bench_single(setting: Setting, store: str, town: RunningTown) -> None:
 
 def _bench_batch(setting: Setting, store: str, town: RunningTown) -> None:
     some = bodies(setting.count(BATCHED, quick=BATCHED_QUICK), datetime.now(UTC))
+    used = town.cpu_seconds()
     with apart(
         post_batches,
         town.plan.port,
@@ -60,6 +66,9 @@ def _bench_batch(setting: Setting, store: str, town: RunningTown) -> None:
         run=secrets.token_hex(4),
     ) as done:
         posted = done.result()
-    note = f"{len(some):,} transfers, 1,000 a request, {BATCH_CONNECTIONS} connections"
+    cpu = 1e6 * (town.cpu_seconds() - used) / len(some)
+    note = (
+        f"{len(some):,} transfers, 1,000 a request, {BATCH_CONNECTIONS} connections; CPU of the node {cpu:.0f} µs each"
+    )
     rate = len(some) / (posted.ended - posted.began)
     setting.figures.add(f"http_batch.{store}.transfers_per_s", rate, "transfers/s", note)

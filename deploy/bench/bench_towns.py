@@ -26,7 +26,7 @@ TRANSFERS, TRANSFERS_QUICK = 40_000, 1_000
 LATENCIES, LATENCIES_QUICK = 50, 5
 CONNECTIONS = 2
 SETTLE_SECONDS = 300.0
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.1
 LONG_POLLS_MAX = 20
 TOWNS = ["aberdare", "barry"]
 
@@ -47,7 +47,7 @@ def _bench_way(setting: Setting, way: str) -> None:
             answer = payees.ask("POST", f"/v1/accounts/{account(0)}/aliases", json={})
             alias = payees.home.identity.node, answer.json()["alias"]
             _bench_latency(setting, way, payers, alias)
-            _bench_load(setting, way, payers, alias)
+            _bench_load(setting, way, [payers, payees] if kafka else [payers], alias)
             plans = [town.plan for town in (payers, payees)]
         folder = setting.new_folder()
         exports = [export(plan, folder / plan.folder.name) for plan in plans]
@@ -77,9 +77,11 @@ def _settle_one(town: RunningTown, body: dict[str, Any]) -> float:
     raise BenchTrouble(f"{transfer} was not settled.")
 
 
-def _bench_load(setting: Setting, way: str, town: RunningTown, alias: tuple[str, str]) -> None:
+def _bench_load(setting: Setting, way: str, towns: list[RunningTown], alias: tuple[str, str]) -> None:
+    town = towns[0]
     some = bodies(setting.count(TRANSFERS, quick=TRANSFERS_QUICK), datetime.now(UTC), alias=alias)
     before = _stream(town)["outgoing"]["n"]
+    used = [each.cpu_seconds() for each in towns]
     with apart(
         post_batches,
         town.plan.port,
@@ -90,9 +92,11 @@ def _bench_load(setting: Setting, way: str, town: RunningTown, alias: tuple[str,
     ) as done:
         ended = _wait_settled(town, before + len(some))
         posted: Posted = done.result()
+    cpu = [1e6 * (each.cpu_seconds() - first) / len(some) for each, first in zip(towns, used, strict=True)]
     note = (
         f"{len(some):,} transfers, posted within {posted.ended - posted.began:.1f} s, "
-        f"all settled after {ended - posted.began:.1f} s"
+        f"all settled after {ended - posted.began:.1f} s; "
+        f"CPU of a node for each: {' and '.join(f'{micros:.0f}' for micros in cpu)} µs"
     )
     setting.figures.add(f"town_to_town.{way}.settled_per_s", len(some) / (ended - posted.began), "transfers/s", note)
 

@@ -56,6 +56,13 @@ class RunningTown:
     plan: Plan
     home: Home
     http: httpx.Client
+    pipe: Connection
+    """To its process."""
+
+    def cpu_seconds(self) -> float:
+        """What its process has used of the machine so far."""
+        self.pipe.send("cpu")
+        return float(self.pipe.recv())
 
     @property
     def token(self) -> str:
@@ -98,13 +105,15 @@ def running_towns(
         for plan in plans:
             plan.environ["TIMEBANK_FEDERATION_KAFKA"] = kafka
     with ExitStack() as stack:
-        for together in [plans] if kafka is None else [[plan] for plan in plans]:
-            stack.enter_context(_process(together, embedded=kafka is None))
+        groups = [plans] if kafka is None else [[plan] for plan in plans]
+        pipes = [stack.enter_context(_process(together, embedded=kafka is None)) for together in groups]
         towns = []
-        for plan in plans:
+        for number, plan in enumerate(plans):
             http = httpx.Client(base_url=f"http://127.0.0.1:{plan.port}", timeout=HTTP_SECONDS)
             stack.callback(http.close)
-            towns.append(RunningTown(plan=plan, home=open_home(plan.folder), http=http))
+            towns.append(
+                RunningTown(plan=plan, home=open_home(plan.folder), http=http, pipe=pipes[number % len(pipes)])
+            )
         yield towns
 
 
@@ -142,7 +151,7 @@ def export(plan: Plan, folder: Path) -> Path:
 
 
 @contextmanager
-def _process(plans: list[Plan], *, embedded: bool) -> Iterator[None]:
+def _process(plans: list[Plan], *, embedded: bool) -> Iterator[Connection]:
     """A process that serves these towns; its end of the pipe is closed when we die, and then it ends too."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
@@ -153,7 +162,7 @@ def _process(plans: list[Plan], *, embedded: bool) -> Iterator[None]:
         if not ours.poll(START_SECONDS):
             raise BenchTrouble(f"The towns did not start within {START_SECONDS:.0f} s.")
         ours.recv()
-        yield
+        yield ours
     except EOFError as error:
         raise BenchTrouble("A town's process ended at its start; see what it wrote.") from error
     finally:
@@ -178,7 +187,8 @@ def serve(pipe: Connection, plans: list[Plan], embedded: bool) -> None:
             town.start()
         pipe.send("ready")
         with suppress(EOFError, KeyboardInterrupt):
-            pipe.recv()
+            while pipe.recv() == "cpu":
+                pipe.send(time.process_time())
 
 
 def _surroundings(plan: Plan, peer_http: httpx.Client, broker: EmbeddedBroker | None) -> Surroundings:
