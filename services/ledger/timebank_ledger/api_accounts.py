@@ -157,17 +157,12 @@ async def revoke_alias(edge: TheEdge, caller: TheCaller, alias: AliasPath) -> Re
     return Response(status_code=204, headers={"X-Position": str(entry.n + 1)})
 
 
-<<<<<<< work
-    entry = only_entry(await write(edge, make, reads_book=True))
-    return Response(status_code=204, headers={"X-Position": str(entry.n + 1)})
-=======
 def _account_of(edge: Edge, alias: str) -> str:
     with edge.writer.reading() as book:
         found = book.aliases.get(alias)
     if found is None:
         raise Refusal("alias_unknown")
     return found.account
->>>>>>> mine
 
 
 def _check_keeper(caller: Caller, account: str) -> None:

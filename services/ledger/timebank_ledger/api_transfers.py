@@ -73,13 +73,7 @@ async def post_transfer(
 ) -> h.Transfer:
     """Give minutes to an account here, to an address in another town, or between several accounts at once."""
     asking = _asking(edge, caller, key)
-<<<<<<< work
-    payee = body.payee if isinstance(body, asked.NewTransfer) else None
-    own_alias = isinstance(payee, asked.PayeeThere) and payee.node == edge.access.node
-    written = await write(edge, lambda: transfer_command(body, asking), reads_book=own_alias)
-=======
     written = await write(edge, transfer_command(body, asking))
->>>>>>> mine
     return _written(edge, written, response)
 
 

@@ -202,16 +202,6 @@ TheCaller = Annotated[Caller, Depends(_caller)]
 TheKey = Annotated[str, Depends(_key)]
 
 
-<<<<<<< work
-async def write(edge: Edge, make: Callable[[], Command], *, reads_book: bool = False) -> Written:
-    """Make a command, park it with the writer and wait for its commit; raises what the writer answers.
-
-    Args:
-        reads_book: `make` waits for the commit under way, so it gets a thread.
-    """
-    command = await run_in_threadpool(make) if reads_book else make()
-=======
 async def write(edge: Edge, command: Command) -> Written:
     """Park a command with the writer and wait for its commit, holding no thread; raises what the writer answers."""
->>>>>>> mine
     return await edge.answers.of(edge.writer.submit(command))
