@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from timebank_contracts.errors import BREACHES
-from timebank_kit.files import atomic_write
 
 ITEMS_MAX = 1_000
 BYTES_MAX = 64 * 1024 * 1024
@@ -41,6 +40,7 @@ class Quarantine:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             self._read(folder)
+        self._bytes = sum(item.size for item in self.kept.values())
 
     def _read(self, folder: Path) -> None:
         for path in sorted(folder.glob("*.segment"), key=lambda found: found.stat().st_mtime):
@@ -63,15 +63,17 @@ class Quarantine:
             said = {"size": item.size, "code": item.code, "detail": item.detail}
             try:
                 (self._folder / f"{digest}.segment").write_bytes(raw)
-                atomic_write(self._folder / f"{digest}.json", json.dumps(said).encode())
+                # Not synced: a flood of rubbish must not wait for the disk, record by record.
+                (self._folder / f"{digest}.json").write_text(json.dumps(said), "utf-8")
             except OSError as error:
                 _log.error("quarantine cannot be written", extra={"sha256": digest, "reason": str(error.strerror)})
-        while len(self.kept) > self._items_max or sum(kept.size for kept in self.kept.values()) > self._bytes_max:
+        self._bytes += item.size
+        while len(self.kept) > self._items_max or self._bytes > self._bytes_max:
             rubbish = (kept.sha256 for kept in self.kept.values() if kept.code not in BREACHES)
             self._give_up(next(rubbish, next(iter(self.kept))))
 
     def _give_up(self, digest: str) -> None:
-        del self.kept[digest]
+        self._bytes -= self.kept.pop(digest).size
         self.given_up += 1
         if self._folder is not None:
             (self._folder / f"{digest}.segment").unlink(missing_ok=True)
