@@ -34,12 +34,15 @@ class Follower:
     def close(self) -> None:
         """End the thread; what is missing is indexed on demand, or by the next follower."""
         self._closing.set()
+        self._tail.wake()
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
         trouble_seconds = PAUSE_SECONDS
         while not self._closing.is_set():
-            length = self._tail.wait_beyond(self._index.position, timeout_seconds=WAIT_SECONDS)
+            length = self._tail.wait_beyond(
+                self._index.position, timeout_seconds=WAIT_SECONDS, stopped=self._closing.is_set
+            )
             if length <= self._index.position or self._closing.wait(PAUSE_SECONDS):
                 continue
             try:
