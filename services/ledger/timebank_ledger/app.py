@@ -123,9 +123,6 @@ def open_ledger(
             raise WrongJournal(f"The journal is {found.origin}'s; set TIMEBANK_LEDGER_JOURNAL_URL to this town's.")
         if found is None:
             _refuse_another_networks_store(journal, settings)
-        # A registry that this journal has not accepted yet comes by PUT /v1/registry, after the one before it.
-        if registry is not None and registry.version > book.registry_version:
-            writer.registry = None
     index = Index(index_url(settings.journal_url), journal, name=originator_of(name).hex)
     event_keys = [] if settings.event_key is None else [b64_decode(settings.event_key)]
     issuers = issuers_of(node=settings.node, token_keys=[b64_decode(settings.token_key)], event_keys=event_keys)

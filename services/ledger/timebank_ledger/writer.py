@@ -111,7 +111,7 @@ class Writer:
         clock: gives the time of entries.
         log_key: signs checkpoints.
         head: remembers the greatest published size and root outside the database.
-        registry: the registry in force, when the journal has accepted one.
+        registry: the latest registry that is held; it counts when it is the one that the journal accepted.
         queue_limit: commands that may wait.
         clock_confirmed: an operator says that the clock is right although it stands far ahead of the last entry.
 
@@ -136,7 +136,7 @@ class Writer:
         self.journal = journal
         self.clock = clock
         self.tail = Tail(0)
-        self.registry = registry
+        self._registries = {} if registry is None else {registry.sha256: registry}
         self._log_key = log_key
         self._head = head
         self._on_stop = on_stop
@@ -291,12 +291,24 @@ class Writer:
         if isinstance(command, c.TakeSegment):
             return self._take(command.raw, time)
         if isinstance(command, c.AcceptRegistry):
-            registry = open_registry(command.envelope, previous=self.registry)
+            previous = self._registry_in_force()
+            registry = open_registry(command.envelope, previous=previous)
             limits = dict(command.own_limits)
             entries = accept_registry(book, registry, own_limits=limits, time=time, by=command.by)
-            self.registry = registry
+            self._registries = {one.sha256: one for one in (previous, registry) if one is not None}
             return Written(entries=entries)
         return Written(entries=perform(book, command, time=time, cite=self._cite))
+
+    def _registry_in_force(self) -> Registry | None:
+        """The document that the book names: after a doubt, too, the next version follows what was really written."""
+        book = self._state.book
+        if book.registry_version and book.registry_sha256 not in self._registries:
+            raise Refusal(
+                "registry_invalid",
+                f"Version {book.registry_version} is in force here and its document is not held: put it back into the "
+                "registry folder and start the node again.",
+            )
+        return self._registries.get(book.registry_sha256)
 
     def _take(self, raw: bytes, time: str) -> Written:
         book = self._state.book
