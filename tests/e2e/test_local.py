@@ -86,7 +86,7 @@ def test_an_up_that_is_killed_leaves_what_down_can_end(tmp_path: Path) -> None:
     command = ["-m", "deploy.local", "up", "--folder", str(folder), "--first-port", str(free_port())]
     started = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
-        until(lambda: _started(folder) >= 1, seconds=90, what="a first server is up")
+        until(lambda: started.poll() is not None or _started(folder), seconds=90, what="a first server starts")
     finally:
         started.kill()
         started.wait()
