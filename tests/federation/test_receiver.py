@@ -319,3 +319,19 @@ def test_a_fork_of_the_registry_changes_nothing(network: Network) -> None:
     put(network, barry.segment("aberdare", [], registry=3))
     aberdare.receive()
     assert aberdare.stream("barry")["owe_limit"] == 60
+
+
+def test_a_peer_without_a_broker_is_asked_once_it_was_silent(network: Network) -> None:
+    """A town without a broker federates with one that has it."""
+    aberdare, barry = network["aberdare"], network["barry"]
+    transfer = network.send("aberdare", "barry", key="silent-peer")
+    aberdare.federation.sender.step(wait_seconds=0)
+    barry.receive()
+    # Barry follows its journal, and its way to the broker is gone: nothing of it arrives by itself.
+    barry.federation.sender._outbox = None
+    barry.federation.sender.step(wait_seconds=0)
+    assert aberdare.federation.receiver.poll_peers(silent_seconds=90) == 0
+    network.clock.advance(91)
+    assert aberdare.federation.receiver.poll_peers(silent_seconds=90) > 0
+    assert network.state("aberdare", transfer) == "settled"
+    assert aberdare.federation.receiver.poll_peers(silent_seconds=90) == 0

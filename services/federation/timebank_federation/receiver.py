@@ -85,6 +85,9 @@ class Receiver:
         self._held: dict[str, bytes] = {}
         self._ask_again_at = clock.monotonic()
         self._handed_over = 0
+        self._opened_at = clock.monotonic()
+        self._spoke_at: dict[str, float] = {}
+        """When each peer was last heard, or asked in vain."""
         self.counts: Counter[str] = Counter()
         """Segments by outcome."""
         self.high: dict[str, int] = {}
@@ -157,6 +160,7 @@ class Receiver:
 
     def _enter(self, peer: RegisteredNode, segment: Segment, raw: bytes) -> TakenSegment:
         """Hand a segment of a registered peer to the writer, and take notice of what became of it."""
+        self._spoke_at[peer.node] = self._clock.monotonic()
         try:
             taken = self._ledger.take_segment(raw)
         except LedgerRefused as refused:
@@ -200,16 +204,31 @@ class Receiver:
             after = taken.high
             limit = SEGMENT_MESSAGES_MAX if taken.outcome == "fresh" else _before(taken)
 
-    def poll_peers(self) -> int:
-        """Ask every peer for what is new: the way of a network without a broker. Returns segments that were pulled."""
+    def poll_peers(self, *, silent_seconds: float = 0.0) -> int:
+        """Ask every peer for what is new: the way of a network, or of a town, without a broker.
+
+        Args:
+            silent_seconds: only peers that were not heard for so long are asked.
+
+        Returns:
+            How many segments were pulled.
+
+        Raises:
+            LedgerAway: to be tried again.
+        """
         self.hand_over_registries()
         self._take_held()
         registry = self._registries.latest
         before = self.counts["pulled"]
         for node in registry.nodes if registry is not None else ():
-            if node.node != self._identity.node and node.state != "closed":
-                with self._one_at_a_time:
-                    self._pull(node, self._high_of(node.node))
+            if node.node == self._identity.node or node.state == "closed":
+                continue
+            spoke_at = self._spoke_at.get(node.node, self._opened_at)
+            if self._clock.monotonic() - spoke_at < silent_seconds:
+                continue
+            with self._one_at_a_time:
+                self._pull(node, self._high_of(node.node))
+            self._spoke_at[node.node] = self._clock.monotonic()
         return self.counts["pulled"] - before
 
     def _high_of(self, peer: str) -> int:

@@ -20,8 +20,6 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from timebank_contracts import entries as e
-from timebank_contracts import messages as m
 from timebank_contracts.checkpoint import Checkpoint, parse_checkpoint
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity, inbox_topic
@@ -30,6 +28,7 @@ from timebank_contracts.streams import StreamHead, chain_next
 from timebank_federation.broker import BrokerAway, Outbox, TopicAway
 from timebank_federation.ledger_client import LedgerClient
 from timebank_federation.outgoing import Due, Outgoing
+from timebank_federation.outline import Outline, decode_outline
 from timebank_kit.clock import Clock
 
 KEPT_MESSAGES_MAX = 8_192
@@ -149,17 +148,17 @@ class Sender:
         count = 0
         with self._lock:
             for raw in raws:
-                entry = e.decode_entry(raw)
+                entry = decode_outline(raw)
                 # Another thread may have followed, or loaded, meanwhile: each entry counts once, and none is left out.
                 if entry.n == self.position + 1:
                     self._follow(entry)
                     count += 1
         return count
 
-    def _follow(self, entry: e.Entry) -> None:
+    def _follow(self, entry: Outline) -> None:
         self.position = entry.n
         try:
-            if isinstance(entry, e.PeerChanged) and entry.data.peer not in self.peers:
+            if entry.type == "peer.changed" and entry.peer not in self.peers:
                 self.load()
             else:
                 self._count(entry)
@@ -168,22 +167,21 @@ class Sender:
             self._is_loaded = False
             raise
 
-    def _count(self, entry: e.Entry) -> None:
+    def _count(self, entry: Outline) -> None:
         if entry.in_ is not UNSET:
-            assert isinstance(entry.by.id, str)
-            peer = self.peers[entry.by.id]
+            peer = self.peers[entry.peer]
             chain = chain_next(peer.incoming.chain, bytes(entry.in_))
             peer.incoming = StreamHead(peer.incoming.n + 1, chain)
             peer.outgoing.owes_heard()
-            if isinstance(entry, e.TransferSettled | e.TransferReturned):
+            if entry.type in ("transfer.settled", "transfer.returned"):
                 peer.outgoing.grew(head=peer.head.n, open_transfers=peer.outgoing.open - 1)
         if entry.out is not UNSET:
             raw = bytes(entry.out)
-            peer = self.peers[m.decode_message(raw).subject]
+            peer = self.peers[entry.peer]
             position = peer.head.n + 1
             peer.kept.append(_Kept(position, peer.head.chain, raw))
             peer.head = StreamHead(position, chain_next(peer.head.chain, raw))
-            now_open = peer.outgoing.open + isinstance(entry, e.TransferSent)
+            now_open = peer.outgoing.open + (entry.type == "transfer.sent")
             peer.outgoing.grew(head=position, open_transfers=now_open)
 
     def send_due(self) -> int:

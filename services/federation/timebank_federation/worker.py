@@ -18,6 +18,8 @@ from timebank_federation.receiver import Receiver
 from timebank_federation.sender import Sender
 
 FOLLOW_SECONDS = 1.0
+SILENT_SECONDS = 90.0
+"""A peer that was not heard for so long is asked, although there is a broker."""
 PAUSE_SECONDS_FIRST = 0.2
 PAUSE_SECONDS_MAX = 10.0
 _log = logging.getLogger(__name__)
@@ -121,6 +123,7 @@ class Worker:
         self._inbox_away = False
 
     def _poll(self) -> None:
-        if self._inbox_away or self._sender.broker_away:
-            self._receiver.poll_peers()
+        # A peer may be without a broker while we have ours: it cannot send, so it is asked.
+        no_broker = self._inbox_away or self._sender.broker_away
+        self._receiver.poll_peers(silent_seconds=0.0 if no_broker else SILENT_SECONDS)
         self._stopping.wait(self._poll_seconds)
