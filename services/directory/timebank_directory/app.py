@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
@@ -60,6 +61,7 @@ def open_directory(
     registry: Callable[[], Registry | None],
     clock: Clock,
     new_id: Callable[[], str],
+    erasures: Path | None = None,
 ) -> OpenDirectory:
     """Wire one town's directory.
 
@@ -73,9 +75,10 @@ def open_directory(
         registry: the registry in force.
         clock: for tokens.
         new_id: makes an opaque id of 20 characters.
+        erasures: file of the erased accounts, kept apart from the database.
     """
     key = SigningKey(token_seed)
-    people = People(database, identity.node)
+    people = People(database, identity.node, erasures=erasures)
     people.apply_erasures()
     own = TokenKey(token_seed, key.public)
 

@@ -7,20 +7,25 @@ Source: design page 4, "Sign-in"; PROTOCOL.md W1.
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass
 from hashlib import scrypt
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from sqlalchemy import Column, LargeBinary, MetaData, String, Table, create_engine, insert, select
-from sqlalchemy.engine import Engine
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table, insert, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.pool import StaticPool
 
 from timebank_contracts.errors import Malformed
+from timebank_contracts.names import ACCOUNT_PATTERN
 from timebank_contracts.tokens import SCOPES
+from timebank_directory.database import open_engine
 
 SECRET_BYTES: Final = 32
+GRANTABLE: Final = SCOPES - {"federation"}
+"""What a program may be granted; `federation` is a node's own, by its event key."""
+_CLIENT = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_ACCOUNT = re.compile(ACCOUNT_PATTERN)
 _COST: Final = {"n": 2**14, "r": 8, "p": 1}
 
 _metadata = MetaData()
@@ -49,18 +54,22 @@ class Clients:
 
     def __init__(self, url: str, town: str) -> None:
         self._town = town
-        options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-        self._engine: Engine = create_engine(url, **options) if url == "sqlite://" else create_engine(url, pool_size=2)
+        self._engine = open_engine(url)
         _metadata.create_all(self._engine)
 
     def add(self, client: str, *, scopes: list[str], accounts: list[str] | None, secret: str, salt: bytes) -> None:
         """Keep a new client.
 
         Raises:
-            Malformed: an unknown scope, none at all, a client that exists, or a secret under 32 characters.
+            Malformed: a scope that cannot be granted, none at all, a client or account of another form, a client that
+                exists, or a secret under 32 characters.
         """
-        if not scopes or not set(scopes) <= SCOPES:
-            raise Malformed(f"Name at least one scope of: {', '.join(sorted(SCOPES))}.")
+        if not _CLIENT.fullmatch(client):
+            raise Malformed("A client's id is 1 to 63 of a-z, 0-9 and -, beginning with a letter.")
+        if not scopes or not set(scopes) <= GRANTABLE:
+            raise Malformed(f"Name at least one scope of: {', '.join(sorted(GRANTABLE))}.")
+        if not all(_ACCOUNT.fullmatch(account) for account in accounts or ()):
+            raise Malformed("An account's id is 1 to 63 of a-z, 0-9 and -, as the directory gave it.")
         if len(secret) < SECRET_BYTES or len(salt) < 16:
             raise Malformed("A secret has at least 32 characters, a salt 16 bytes.")
         kept = Client(

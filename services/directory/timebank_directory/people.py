@@ -1,14 +1,17 @@
 """People: the one erasable table. Handle, name and wishes of each member and organisation, as versioned JSON.
 
 Nothing personal is written anywhere else: a journal knows the opaque account id only. Erasing deletes the document and
-leaves the account id on the erasure list, which is applied again after every restore of this table.
+leaves the account id on the erasure list: in the database, and in a file beside it that no backup of the database turns
+back. The list is applied again at every start.
 Source: design page 4, "Personal data".
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -19,20 +22,20 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    create_engine,
+    UniqueConstraint,
     delete,
     insert,
     select,
     update,
 )
-from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.pool import StaticPool
 
-from timebank_contracts.names import HANDLE_PATTERN
+from timebank_contracts.names import ACCOUNT_PATTERN, HANDLE_PATTERN
+from timebank_directory.database import open_engine
 
 DOCUMENT_VERSION: Final = 1
 PEOPLE_PAGE_MAX: Final = 500
+_ACCOUNT = re.compile(ACCOUNT_PATTERN)
 _HANDLE = re.compile(HANDLE_PATTERN)
 _LOOK_ALIKES = str.maketrans({"1": "l", "i": "l", "0": "o", "5": "s", "-": ""})
 
@@ -46,6 +49,8 @@ _people = Table(
     Column("skeleton", String(30), nullable=False),
     Column("version", Integer, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    # Two requests at one moment must not both find the handle free.
+    UniqueConstraint("town", "skeleton", name="directory_people_skeleton"),
 )
 _erased = Table(
     "directory_erased",
@@ -88,30 +93,35 @@ class People:
     Args:
         url: SQLAlchemy URL; `sqlite://` keeps them in memory.
         town: the node's slug.
+        erasures: file of the erased accounts, one a line, kept apart from the database; None: in the database only.
     """
 
-    def __init__(self, url: str, town: str) -> None:
+    def __init__(self, url: str, town: str, *, erasures: Path | None = None) -> None:
         self._town = town
-        in_memory = url == "sqlite://"
-        options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-        self._engine: Engine = create_engine(url, **options) if in_memory else create_engine(url, pool_size=4)
+        self._erasures = erasures
+        self._engine = open_engine(url)
         _metadata.create_all(self._engine)
+
+    def check_free(self, handle: str) -> None:
+        """Raise `HandleInvalid`, or `HandleTaken` when this handle or one that looks like it is in use."""
+        if not _HANDLE.fullmatch(handle):
+            raise HandleInvalid(str(HandleInvalid.__doc__))
+        same = select(_people.c.account).where(_people.c.town == self._town, _people.c.skeleton == skeleton(handle))
+        with self._engine.connect() as db:
+            if db.execute(same).first() is not None:
+                raise HandleTaken(str(HandleTaken.__doc__))
 
     def add(self, person: Person) -> None:
         """Keep a new person. Raises `HandleInvalid`, `HandleTaken`; an erased account never comes back."""
-        if not _HANDLE.fullmatch(person.handle):
-            raise HandleInvalid(str(HandleInvalid.__doc__))
-        with self._engine.begin() as db:
-            erased = db.execute(select(_erased.c.account).where(*self._is(_erased, person.account))).first()
-            same = select(_people.c.account).where(
-                _people.c.town == self._town, _people.c.skeleton == skeleton(person.handle)
-            )
-            if erased is not None or db.execute(same).first() is not None:
-                raise HandleTaken(str(HandleTaken.__doc__))
-            try:
+        self.check_free(person.handle)
+        with self._engine.connect() as db:
+            if db.execute(select(_erased.c.account).where(*self._is(_erased, person.account))).first() is not None:
+                raise HandleTaken("The person of this account was erased, and never comes back.")
+        try:
+            with self._engine.begin() as db:
                 db.execute(insert(_people).values(self._row(person)))
-            except IntegrityError as error:
-                raise HandleTaken("This account has a person already.") from error
+        except IntegrityError as error:
+            raise HandleTaken(str(HandleTaken.__doc__)) from error
 
     def by_handle(self, handle: str) -> Person | None:
         """The person of this handle, or None."""
@@ -131,18 +141,21 @@ class People:
             return False
         row = self._row(replace(person, payable_from_other_towns=payable_from_other_towns))
         with self._engine.begin() as db:
-            db.execute(update(_people).where(*self._is(_people, account)).values(row))
-        return True
+            return bool(db.execute(update(_people).where(*self._is(_people, account)).values(row)).rowcount)
 
     def page(self, *, after: str, limit: int) -> list[Person]:
-        """Up to `limit` (at most 500) people in order of handle, after a handle (empty: from the first)."""
-        chosen = select(_people).where(_people.c.town == self._town, _people.c.handle > after)
+        """Up to `limit` (at most 500) people in order of account, after an account (empty: from the first)."""
+        chosen = select(_people).where(_people.c.town == self._town, _people.c.account > after)
         with self._engine.connect() as db:
-            rows = db.execute(chosen.order_by(_people.c.handle).limit(min(limit, PEOPLE_PAGE_MAX))).all()
+            rows = db.execute(chosen.order_by(_people.c.account).limit(min(limit, PEOPLE_PAGE_MAX))).all()
         return [person for row in rows if (person := _person(row)) is not None]
 
     def erase(self, account: str) -> bool:
         """Delete everything personal of an account, for good; False when there was nothing."""
+        if self.by_account(account) is None:
+            return False
+        # Listed first: a crash in between erases at the next start.
+        self._list(account)
         with self._engine.begin() as db:
             gone = db.execute(delete(_people).where(*self._is(_people, account))).rowcount
             if gone:
@@ -150,11 +163,34 @@ class People:
         return bool(gone)
 
     def apply_erasures(self) -> int:
-        """Delete again whoever is on the erasure list: called at every start, so a restored table forgets them too."""
-        listed = select(_erased.c.account).where(_erased.c.town == self._town)
+        """Delete again whoever is on the erasure list: called at every start, so a restored table forgets them too.
+
+        Returns:
+            How many were there again.
+        """
+        in_table = select(_erased.c.account).where(_erased.c.town == self._town)
         with self._engine.begin() as db:
-            gone = delete(_people).where(_people.c.town == self._town, _people.c.account.in_(listed))
+            known = set(db.execute(in_table).scalars())
+            missing = [account for account in self._listed() if account not in known]
+            if missing:
+                db.execute(insert(_erased), [{"town": self._town, "account": account} for account in missing])
+            gone = delete(_people).where(_people.c.town == self._town, _people.c.account.in_(in_table))
             return db.execute(gone).rowcount
+
+    def _list(self, account: str) -> None:
+        """Put an account on the list in the file; durable on return."""
+        if self._erasures is not None:
+            with self._erasures.open("a", encoding="ascii") as file:
+                file.write(f"{account}\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    def _listed(self) -> list[str]:
+        """The accounts in the file, each once; a line that a crash cut off is none."""
+        if self._erasures is None or not self._erasures.exists():
+            return []
+        lines = self._erasures.read_text("ascii", errors="replace").splitlines()
+        return list(dict.fromkeys(line for line in lines if _ACCOUNT.fullmatch(line)))
 
     def close(self) -> None:
         """Release the connections."""

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
+from timebank_contracts.errors import REFUSALS
+from timebank_contracts.names import ALIAS_PATTERN
 from timebank_contracts.registry import Registry
+from timebank_kit.fetch import fetch
+
+PEER_BYTES_MAX: Final = 65_536
+PEER_SECONDS_MAX: Final = 20.0
+_ALIAS = re.compile(ALIAS_PATTERN)
 
 
 class RoomAway(Exception):
-    """The other room does not answer; come again."""
+    """The other room does not answer, or not as agreed; come again."""
 
 
 class RoomRefused(Exception):
-    """The other room refused; `status` and `body` are its problem document."""
+    """The town's ledger refused by its rules; `code` is one of `errors.REFUSALS`."""
 
-    def __init__(self, status: int, body: dict[str, Any]) -> None:
-        super().__init__(str(body.get("detail", "refused")))
-        self.status, self.body = status, body
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code, self.detail = code, detail
 
 
 class LedgerDoor:
@@ -42,11 +50,21 @@ class LedgerDoor:
     def issue_alias(self, account: str, *, audience: str | None, key: str) -> str:
         """A new receiving address of an account, for one peer or for anybody."""
         said = self._post(f"/v1/accounts/{account}/aliases", {} if audience is None else {"audience": audience}, key)
-        return str(said["alias"])
+        return _alias(said)
 
     def _post(self, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token()}", "Idempotency-Key": key}
-        return _answer(lambda: self._http.post(path, json=body, headers=headers))
+        try:
+            answer = self._http.post(path, json=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise RoomAway(f"The town's ledger does not answer: {type(error).__name__}.") from error
+        said = _object(answer)
+        code = str(said.get("code"))
+        if code in REFUSALS:
+            raise RoomRefused(code, str(said.get("detail", REFUSALS[code])))
+        if answer.status_code >= 400:
+            raise RoomAway(f"The town's ledger answered {answer.status_code}; its /readyz says why.")
+        return said
 
 
 class PeerDirectories:
@@ -69,7 +87,7 @@ class PeerDirectories:
         """The receiving address that a peer's member gives us; None when there is none or they did not consent.
 
         Raises:
-            RoomAway: the peer does not answer. RoomRefused: it refuses us.
+            RoomAway: the peer does not answer, or not with a receiving address.
         """
         registry = self._registry()
         peer = None if registry is None else registry.find(node)
@@ -78,24 +96,35 @@ class PeerDirectories:
         headers = {"Authorization": f"Bearer {self._token(f'{registry.network}/{node}')}"}
         url = f"{peer.url.rstrip('/')}/v1/payees"
         try:
-            return str(_answer(lambda: self._http.post(url, json={"handle": handle}, headers=headers))["alias"])
-        except RoomRefused as refused:
-            if refused.status == 404:
-                return None
-            raise
+            answer = fetch(
+                self._http,
+                "POST",
+                url,
+                bytes_max=PEER_BYTES_MAX,
+                seconds_max=PEER_SECONDS_MAX,
+                headers=headers,
+                json={"handle": handle},
+            )
+        except httpx.HTTPError as error:
+            raise RoomAway(f"The other town does not answer: {type(error).__name__}.") from error
+        if answer.status_code == 404:
+            return None
+        if answer.status_code >= 400:
+            # Whatever it says was said to our node, not to who asked us.
+            raise RoomAway(f"The other town answered {answer.status_code}; its operator finds the reason.")
+        return _alias(_object(answer))
 
 
-def _answer(call: Callable[[], httpx.Response]) -> dict[str, Any]:
+def _object(answer: httpx.Response) -> dict[str, Any]:
     try:
-        answer = call()
-    except httpx.HTTPError as error:
-        raise RoomAway(f"The other room does not answer: {type(error).__name__}.") from error
-    try:
-        body = answer.json()
-    except ValueError:
-        body = {}
-    if answer.status_code >= 500:
-        raise RoomAway(str(body.get("detail", f"The other room answered {answer.status_code}.")))
-    if answer.status_code >= 400:
-        raise RoomRefused(answer.status_code, body)
-    return dict(body)
+        said = answer.json()
+    except (ValueError, RecursionError):
+        said = None
+    return said if isinstance(said, dict) else {}
+
+
+def _alias(said: dict[str, Any]) -> str:
+    alias = said.get("alias")
+    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
+        raise RoomAway("The answer holds no receiving address; the other side speaks another version.")
+    return alias

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -13,3 +15,4 @@ class DirectorySettings(BaseSettings):
 
     ledger_url: str | None = Field(default=None, description="The town's ledger, when it is another process.")
     database: str = Field(default="sqlite://", description="SQLAlchemy URL of the erasable tables.")
+    erasures_file: Path | None = Field(default=None, description="Erased accounts, kept apart from the database.")

@@ -99,6 +99,7 @@ def environment(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "TIMEBANK_LEDGER_TOKEN_KEY": b64_encode(home.key("token").public),
         "TIMEBANK_LEDGER_EVENT_KEY": b64_encode(home.key("event").public),
         "TIMEBANK_DIRECTORY_DATABASE": f"sqlite:///{folder}/people.db",
+        "TIMEBANK_DIRECTORY_ERASURES_FILE": f"{folder}/erased",
         "TIMEBANK_FEDERATION_QUARANTINE_FOLDER": f"{folder}/quarantine",
         "TIMEBANK_FEDERATION_REGISTRY_FOLDER": str(home.registry_folder),
         **environ,
@@ -132,6 +133,7 @@ def compose_directory(home: Home, around: Surroundings, ledger_http: httpx.Clien
         registry=lambda: registries.latest,
         clock=around.clock,
         new_id=around.new_id,
+        erasures=settings.erasures_file,
     )
 
 
@@ -192,7 +194,7 @@ def open_town(home: Home, around: Surroundings, *, title: str | None = None) -> 
     )
     app = Dispatch(
         [
-            route(r"/v1/(members|organisations|people|token|payees/resolve)(/|$)", directory.app),
+            route(r"/v1/(members|organisations|people|token|public-key|payees/resolve)(/|$)", directory.app),
             route(r"/v1/streams/[^/]+/[^/]+/[^/]+$|/v1/payees$|/v1/federation/|/\.well-known/", federation.app),
             route(r"/$", console),
         ],
