@@ -62,9 +62,14 @@ def _moved_in(log: Path) -> list[tuple[str, int]]:
 
 
 @pytest.mark.servers
-def test_the_demo_runs_on_real_kafka_and_postgresql(kafka_bootstrap: str, postgres_dsn: str) -> None:
-    for _ in range(2):
-        done = timebank("demo", "--kafka", kafka_bootstrap, "--postgres", postgres_dsn, seconds=200)
+def test_the_demo_runs_on_real_servers_and_again_on_the_same(
+    kafka_bootstrap: str, postgres_dsn: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text("\n".join([HEADING, *ROWS]) + "\n", "utf-8")
+    servers = ["--kafka", kafka_bootstrap, "--postgres", postgres_dsn]
+    for season in (["--transfers", str(file)], []):
+        done = timebank("demo", *servers, *season, seconds=200)
         assert done.returncode == 0, done.stdout + done.stderr
     assert "journals in PostgreSQL" in done.stdout
     assert f"Apache Kafka at {kafka_bootstrap}" in done.stdout
