@@ -31,6 +31,8 @@ from timebank_kit.journal import (
 )
 
 _COLUMNS = "originator_version, topic, state, idempotency_key"
+_RECORD = "originator_version, topic, CAST(state AS BLOB), idempotency_key"
+"""Who edits a state by hand leaves a text there; it is read as the bytes that it is, and judged like any other."""
 _INSERT = f"INSERT INTO stored_events (originator_id, {_COLUMNS}) VALUES (?,?,?,?,?)"  # noqa: S608 - constants
 _BY_KEY = "INDEXED BY stored_events_key"
 """Without statistics SQLite would rather read the whole journal than look up ten keys."""
@@ -39,7 +41,7 @@ WITH RECURSIVE journals(id) AS (
     SELECT min(originator_id) FROM stored_events UNION ALL
     SELECT (SELECT min(originator_id) FROM stored_events WHERE originator_id > id) FROM journals WHERE id IS NOT NULL
     LIMIT ?)
-SELECT {_COLUMNS} FROM journals JOIN stored_events ON originator_id = id AND originator_version = 0
+SELECT {_RECORD} FROM journals JOIN stored_events ON originator_id = id AND originator_version = 0
 """  # noqa: S608 - constants
 """From one journal to the next by the primary key: no scan of all that they hold."""
 BUSY_SECONDS = 10.0
@@ -171,7 +173,7 @@ class SQLiteJournal(SQLiteAggregateRecorder, Journal):
             return OutcomeUnknown(f"SQLite failed after an append that it refused: {error}.")
 
     def _select(self, where: str, params: list[int] | list[str], *, index: str = "") -> list[Record]:
-        statement = f"SELECT {_COLUMNS} FROM stored_events {index} WHERE originator_id = ? AND {where}"  # noqa: S608
+        statement = f"SELECT {_RECORD} FROM stored_events {index} WHERE originator_id = ? AND {where}"  # noqa: S608
         with self._reader() as reader:
             return list(map(Record._make, reader.execute(statement, [self._id, *params])))
 
@@ -188,7 +190,10 @@ class SQLiteJournal(SQLiteAggregateRecorder, Journal):
             yield reader
             kept = True
         except sqlite3.Error as error:
-            raise JournalTrouble(f"SQLite cannot be read: {error}.") from error
+            text = (
+                f"SQLite cannot read {self.path.name}: {error}. Check the disk; restore a damaged file from a backup."
+            )
+            raise JournalTrouble(text) from error
         finally:
             with self._idle_lock:
                 kept = kept and generation == self._generation and len(self._idle) < IDLE_READERS

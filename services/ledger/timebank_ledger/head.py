@@ -6,11 +6,14 @@ Source: design page 2, "Rollback and generations".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from timebank_contracts.errors import Malformed
 from timebank_kit.files import atomic_write
+
+_CONTENT = re.compile(rb"([0-9]{1,16}) ([0-9a-f]{64})\n")
 
 
 class JournalBehindHead(Exception):
@@ -24,10 +27,10 @@ class HeadFile:
         self.path = path
         self.size, self.root = 0, ""
         if path is not None and path.exists():
-            words = path.read_text("ascii").split()
-            if len(words) != 2 or not words[0].isascii() or not words[0].isdigit() or len(words[1]) != 64:
+            found = _CONTENT.fullmatch(path.read_bytes())
+            if found is None:
                 raise Malformed(f"The head file {path.name} is damaged; restore it from the backup of the keys.")
-            self.size, self.root = int(words[0]), words[1]
+            self.size, self.root = int(found[1]), found[2].decode("ascii")
 
     def check(self, size: int, root_at: Callable[[int], bytes]) -> None:
         """Raise `JournalBehindHead` unless a journal of `size` entries continues what was published.

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from msgspec import UNSET
+
 from timebank_contracts import entries as e
 from timebank_contracts.accept import Duplicate, Gap, RolledBack, StopsAt, Unsigned
 from timebank_contracts.book import Book, apply, cited_position
@@ -79,20 +81,36 @@ class _State:
     tree: Tree = field(default_factory=Tree)
 
 
+class JournalDamaged(Malformed):
+    """The journal's entry at `position` is none that these rules could have written there."""
+
+    def __init__(self, position: int, wrong: Exception) -> None:
+        super().__init__(
+            f"The journal's entry {position} is not what was written there: {wrong} Restore the whole journal from a "
+            "backup; nothing is written until then."
+        )
+        self.position = position
+
+
 def replay(journal: Journal) -> tuple[Book, Tree]:
     """The book and the tree that the journal gives, from its first entry.
 
     Raises:
-        Refusal, Malformed: the journal holds an entry that the rules refuse; nothing may be written to it.
+        JournalDamaged: it holds an entry that the rules refuse; nothing may be written to it.
     """
     state, reader = _State(), EntryReader()
     start, length = 0, journal.length()
     while start < length and (records := journal.read(start, min(SCAN_RECORDS, length - start))):
-        raws = [record.state for record in records]
-        for raw, entry in zip(raws, reader.read(raws), strict=True):
-            position = cited_position(entry)
-            apply(state.book, entry, cited=None if position is None else read_entry(journal, position))
-            state.tree.append(leaf_hash(raw))
+        entries = reader.read([record.state for record in records])
+        try:
+            for record, entry in zip(records, entries, strict=True):
+                if record.key != (None if entry.key is UNSET else entry.key):
+                    raise Malformed("The key that the store keeps beside the entry is another than the entry's.")
+                position = cited_position(entry)
+                apply(state.book, entry, cited=None if position is None else read_entry(journal, position))
+                state.tree.append(leaf_hash(record.state))
+        except (Refusal, Malformed, Breach) as wrong:
+            raise JournalDamaged(state.book.n, wrong) from wrong
         start += len(records)
     return state.book, state.tree
 
@@ -116,7 +134,7 @@ class Writer:
         clock_confirmed: an operator says that the clock is right although it stands far ahead of the last entry.
 
     Raises:
-        Refusal, Malformed: the journal is not one that these rules could have written.
+        JournalDamaged: the journal is not one that these rules could have written.
         JournalBehindHead: the journal is shorter than, or differs from, what was published.
         ClockWrong: the clock stands behind the last entry, or far ahead of it.
     """
@@ -342,14 +360,14 @@ class Writer:
         self.journal.reopen()
         try:
             self._read_back()
-        except (Refusal, Malformed, JournalBehindHead) as wrong:
+        except (JournalDamaged, JournalBehindHead) as wrong:
             self._on_stop(str(wrong))
             raise Halt(f"The journal read back is not the one that was written: {wrong}") from wrong
 
     def _keep_reads(self) -> None:
         try:
             self._read_back()
-        except (Refusal, Malformed, JournalBehindHead, JournalTrouble) as wrong:
+        except (JournalDamaged, JournalBehindHead, JournalTrouble) as wrong:
             _log.critical("the journal cannot be read back", extra={"reason": str(wrong)})
 
     def _read_back(self) -> None:
