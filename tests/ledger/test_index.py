@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.ledger.town_api import Town, gift, open_town
 from timebank_kit.journal import open_journal
 from timebank_ledger.follower import Follower, take_turn
-from timebank_ledger.index import CHUNK_ENTRIES, Index, index_url
+from timebank_ledger.index import CHUNK_ENTRIES, Index, IndexTrouble, index_url
 from timebank_ledger.statement import make_statement
 
 
@@ -85,6 +85,29 @@ def test_an_index_of_another_version_is_rebuilt(tmp_path: Path, town: Town, dama
     second.advance_to(16)
     assert _content(second) == content
     second.close()
+
+
+@pytest.mark.parametrize("page", [0, 1, 8])
+def test_a_damaged_index_is_made_anew_when_the_damage_is_met(tmp_path: Path, town: Town, page: int) -> None:
+    path = tmp_path / "index.db"
+    _exchange(town, 1_000)
+    first = Index(f"sqlite:///{path}", town.journal, name="test")
+    first.advance_to(1_006)
+    content = _content(first)
+    first.close()
+    raw = path.read_bytes()
+    at = page * 4_096
+    path.write_bytes(raw[:at] + bytes(range(256)) * ((len(raw) - at) // 256))
+    second = Index(f"sqlite:///{path}", town.journal, name="test")
+    second.advance_to(1_006)
+    assert _content(second) == content
+    assert second.position == 1_006
+    second.close()
+
+
+def test_an_index_that_cannot_be_opened_says_what_to_do(tmp_path: Path, town: Town) -> None:
+    with pytest.raises(IndexTrouble, match=r"Check its path and rights, or delete it"):
+        Index(f"sqlite:///{tmp_path}", town.journal, name="test")
 
 
 def test_an_index_of_another_journal_is_rebuilt(tmp_path: Path, town: Town) -> None:

@@ -12,10 +12,13 @@ Source: design page 1, "Nothing is stored twice as truth".
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
+from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
@@ -23,12 +26,20 @@ from sqlalchemy.pool import StaticPool
 from timebank_contracts import entries as e
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.streams import StreamHead
-from timebank_kit.journal import Journal
+from timebank_kit.journal import Journal, JournalTrouble
 from timebank_ledger.index_rows import Rows, rows_of
 
 VERSION: Final = 1
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
 CHUNK_ENTRIES: Final = 1_024
+
+
+A = TypeVar("A")
+_log = logging.getLogger(__name__)
+
+
+class IndexTrouble(JournalTrouble):
+    """The index cannot be opened; the text says what to do."""
 
 
 class Line(NamedTuple):
@@ -80,6 +91,7 @@ class Index:
         if url == "sqlite://":
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         self._engine = sa.create_engine(url, **options)
+        self._file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _tune_sqlite)
         metadata = sa.MetaData()
@@ -121,7 +133,11 @@ class Index:
         self._reader = EntryReader()
         self._doubtful = False
         """A chunk's commit failed: the database says how far the index is, not this object."""
-        self._open()
+        try:
+            self._mending(self._open)
+        except sa.exc.SQLAlchemyError as error:
+            text = f"The index {self._file or 'in the database'} cannot be opened: {getattr(error, 'orig', error)}."
+            raise IndexTrouble(f"{text} Check its path and rights, or delete it: it is rebuilt.") from error
 
     @property
     def position(self) -> int:
@@ -151,14 +167,14 @@ class Index:
                 return 0
             entries = self._reader.read([record.state for record in records])
             rows, heads = rows_of(entries, dict(self._heads), self._opened)
-            self._doubtful = True
-            self._store(rows, self._position + len(records), sha256(records[-1].state).hexdigest())
-            self._doubtful = False
+            last = sha256(records[-1].state).hexdigest()
+            self._mending(lambda: self._store(rows, self._position + len(records), last))
             self._position += len(records)
             self._heads = heads
             return len(records)
 
     def _store(self, rows: Rows, position: int, last_sha256: str) -> None:
+        self._doubtful = True
         with self._engine.begin() as connection:
             for table, some in ((self._lines, rows.lines), (self._outs, rows.outs), (self._outcomes, rows.outcomes)):
                 if some:
@@ -169,6 +185,24 @@ class Index:
                 .values(position=position, last_sha256=last_sha256)
             )
             assert moved.rowcount == 1, "one process advances an index"
+        self._doubtful = False
+
+    def _mending(self, act: Callable[[], A]) -> A:
+        """What `act` gives. A damaged file is removed and indexed anew as far as it was, and `act` is tried again."""
+        try:
+            return act()
+        except sa.exc.DatabaseError as error:
+            # A lock, or a file that cannot be opened, has a class of its own: that file may be good.
+            if not self._file or type(error) is not sa.exc.DatabaseError:
+                raise
+            _log.warning("the index is damaged and made anew", extra={"position": self._position})
+            position = self._position
+            self._engine.dispose()
+            for end in ("", "-wal", "-shm"):
+                Path(self._file + end).unlink(missing_ok=True)
+            self._open()
+            self.advance_to(position)
+            return act()
 
     def _opened(self) -> e.Opened:
         opened = e.decode_entry(self._journal.read(0, 1)[0].state)
@@ -234,5 +268,9 @@ class Index:
         return int(rows[0][0]) if rows else None
 
     def _rows(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
-        with self._lock, self._engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(statement)]
+        def select() -> list[tuple[Any, ...]]:
+            with self._engine.connect() as connection:
+                return [tuple(row) for row in connection.execute(statement)]
+
+        with self._lock:
+            return self._mending(select)
