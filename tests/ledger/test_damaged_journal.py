@@ -16,7 +16,7 @@ from timebank_ledger.writer import JournalDamaged, Writer
 
 _SET = "UPDATE stored_events SET"
 DAMAGE = {
-    "a flipped bit": [f"{_SET} state = replace(state, '"bryn",5', '"bryn",7') WHERE originator_version = 8"],
+    "a flipped bit": [f"{_SET} state = replace(state, 'bryn\",5', 'bryn\",7') WHERE originator_version = 8"],
     "a flipped bit in a name": [f"{_SET} state = replace(state, 'alys', 'alyq') WHERE originator_version = 8"],
     "a deleted row": ["DELETE FROM stored_events WHERE originator_version = 8"],
     "two swapped rows": [
