@@ -19,7 +19,8 @@ from timebank_kit.clock import SystemClock
 from timebank_kit.journal import open_journal
 from timebank_ledger import commands as c
 from timebank_ledger.head import HeadFile
-from timebank_ledger.writer import Writer, Written, replay
+from timebank_ledger.replay import replay
+from timebank_ledger.writer import Writer, Written
 
 IDENTITY = Identity("bench.timebank.wales", "aberdare", "g1")
 LOG_KEY = SigningKey(bytes(range(32)))

@@ -12,7 +12,8 @@ from timebank_contracts.errors import Malformed
 from timebank_kit.clock import ManualClock
 from timebank_kit.journal import JournalTrouble, open_journal
 from timebank_ledger.head import HeadFile, JournalBehindHead
-from timebank_ledger.writer import JournalDamaged, Writer
+from timebank_ledger.replay import JournalDamaged
+from timebank_ledger.writer import Writer
 
 _SET = "UPDATE stored_events SET"
 DAMAGE = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +20,9 @@ from timebank_kit.journal import JournalTrouble, OutcomeUnknown, PositionTaken, 
 from timebank_kit.journal_memory import MemoryJournal
 from timebank_ledger import commands as c
 from timebank_ledger.clock_guard import ClockWrong
-from timebank_ledger.head import HeadFile, JournalBehindHead
-from timebank_ledger.writer import Writer, Written, replay
+from timebank_ledger.head import HeadFile, HeadNotWritten, JournalBehindHead
+from timebank_ledger.replay import replay
+from timebank_ledger.writer import Writer, Written
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OPERATOR = Actor(kind="operator", id="operator")
@@ -259,6 +262,25 @@ def test_one_key_in_one_batch_is_one_entry(writer: Writer, journal: FaultyJourna
     with pytest.raises(Refusal, match="key_reused"):
         writer.submit(pay(7, minutes=61)).result(timeout=10)
     assert journal.length() == 5
+
+
+def test_on_a_full_disk_the_checkpoint_before_is_served_and_the_close_is_clean(
+    tmp_path: Path, journal: FaultyJournal, clock: ManualClock
+) -> None:
+    folder = tmp_path / "head-folder"
+    made = Writer(journal, clock=clock, log_key=LOG_KEY, head=HeadFile(folder / "head"))
+    made.submit(c.OpenNode(by=OPERATOR, network="timebank.example", node="aberdare", generation="g1")).result()
+    with pytest.raises(HeadNotWritten, match="make room"):
+        made.checkpoint()
+    folder.mkdir()
+    first = made.checkpoint()
+    made.submit(c.OpenAccount(by=OPERATOR, account="alys", kind="member")).result(timeout=10)
+    clock.advance(2)
+    shutil.rmtree(folder)
+    assert made.checkpoint() == first, "nothing is published that the head file does not know"
+    made.close()
+    folder.mkdir()
+    assert made.checkpoint(fresh=True) != first
 
 
 def test_replay_gives_the_same_book_and_root(writer: Writer, journal: FaultyJournal) -> None:

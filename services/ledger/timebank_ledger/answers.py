@@ -17,8 +17,9 @@ from timebank_contracts.tokens import Caller
 from timebank_ledger.access import may_see
 from timebank_ledger.edge import Edge
 from timebank_ledger.index_rows import transfer_of
+from timebank_ledger.replay import read_entry
 from timebank_ledger.statement import Statement
-from timebank_ledger.writer import Written, read_entry
+from timebank_ledger.writer import Written
 
 _STATES: dict[type[e.Entry], h.TransferState] = {
     e.TransferPosted: "posted",

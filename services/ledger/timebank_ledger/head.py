@@ -12,12 +12,17 @@ from pathlib import Path
 
 from timebank_contracts.errors import Malformed
 from timebank_kit.files import atomic_write
+from timebank_kit.journal import JournalTrouble
 
 _CONTENT = re.compile(rb"([0-9]{1,16}) ([0-9a-f]{64})\n")
 
 
 class JournalBehindHead(Exception):
     """The journal holds less, or something else, than was published before."""
+
+
+class HeadNotWritten(JournalTrouble):
+    """The head file cannot be written; the text says why."""
 
 
 class HeadFile:
@@ -49,9 +54,17 @@ class HeadFile:
             )
 
     def remember(self, size: int, root: bytes) -> None:
-        """Note that this size and root are about to be published; durable on return."""
+        """Note that this size and root are about to be published; durable on return.
+
+        Raises:
+            HeadNotWritten: the disk does not take it; nothing may be published that is not noted.
+        """
         if size < self.size:
             return
-        self.size, self.root = size, root.hex()
         if self.path is not None:
-            atomic_write(self.path, f"{size} {self.root}\n".encode("ascii"))
+            try:
+                atomic_write(self.path, f"{size} {root.hex()}\n".encode("ascii"))
+            except OSError as error:
+                text = f"The head file {self.path.name} cannot be written ({error.strerror})"
+                raise HeadNotWritten(f"{text}: make room on its disk, and let the node write there.") from error
+        self.size, self.root = size, root.hex()

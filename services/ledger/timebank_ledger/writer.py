@@ -20,13 +20,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from msgspec import UNSET
-
 from timebank_contracts import entries as e
 from timebank_contracts.accept import Duplicate, Gap, RolledBack, StopsAt, Unsigned
-from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.book import Book
 from timebank_contracts.checkpoint import Checkpoint, sign_checkpoint
-from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.merkle import Tree, leaf_hash
@@ -35,13 +32,14 @@ from timebank_contracts.registry import Registry, open_registry
 from timebank_contracts.segments import parse_segment
 from timebank_kit.clock import Clock
 from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped
-from timebank_kit.journal import SCAN_RECORDS, Journal, JournalTrouble, PositionTaken, Record, TailMissing, scan
+from timebank_kit.journal import Journal, JournalTrouble, PositionTaken, Record, TailMissing, scan
 from timebank_kit.tail import Tail
 from timebank_ledger import commands as c
 from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
-from timebank_ledger.head import HeadFile, JournalBehindHead
+from timebank_ledger.head import HeadFile, HeadNotWritten, JournalBehindHead
 from timebank_ledger.peers import accept_registry, freeze, take_segment
 from timebank_ledger.propose import perform
+from timebank_ledger.replay import JournalDamaged, read_entry, replay
 
 _log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
@@ -79,46 +77,6 @@ class _State:
 
     book: Book = field(default_factory=Book)
     tree: Tree = field(default_factory=Tree)
-
-
-class JournalDamaged(Malformed):
-    """The journal's entry at `position` is none that these rules could have written there."""
-
-    def __init__(self, position: int, wrong: Exception) -> None:
-        super().__init__(
-            f"The journal's entry {position} is not what was written there: {wrong} Restore the whole journal from a "
-            "backup; nothing is written until then."
-        )
-        self.position = position
-
-
-def replay(journal: Journal) -> tuple[Book, Tree]:
-    """The book and the tree that the journal gives, from its first entry.
-
-    Raises:
-        JournalDamaged: it holds an entry that the rules refuse; nothing may be written to it.
-    """
-    state, reader = _State(), EntryReader()
-    start, length = 0, journal.length()
-    while start < length and (records := journal.read(start, min(SCAN_RECORDS, length - start))):
-        entries = reader.read([record.state for record in records])
-        try:
-            for record, entry in zip(records, entries, strict=True):
-                if record.key != (None if entry.key is UNSET else entry.key):
-                    raise Malformed("The key that the store keeps beside the entry is another than the entry's.")
-                position = cited_position(entry)
-                apply(state.book, entry, cited=None if position is None else read_entry(journal, position))
-                state.tree.append(leaf_hash(record.state))
-        except (Refusal, Malformed, Breach) as wrong:
-            raise JournalDamaged(state.book.n, wrong) from wrong
-        start += len(records)
-    return state.book, state.tree
-
-
-def read_entry(journal: Journal, position: int) -> e.Entry | None:
-    """The entry at a position of the journal, or None."""
-    records = journal.read(position, 1)
-    return e.decode_entry(records[0].state) if records else None
 
 
 class Writer:
@@ -206,7 +164,11 @@ class Writer:
             yield self._state.book
 
     def checkpoint(self, *, fresh: bool = False) -> bytes:
-        """The latest signed checkpoint (C2SP note): at most one a second, unless `fresh` asks for the present size."""
+        """The latest signed checkpoint (C2SP note): at most one a second, unless `fresh` asks for the present size.
+
+        Raises:
+            HeadNotWritten: there is none yet, or not of the present size, and none can be noted (a full disk).
+        """
         with self.reading():
             now = self.clock.monotonic()
             tree = self._state.tree
@@ -215,7 +177,13 @@ class Writer:
                 root = tree.root()
                 origin = self._state.book.me.origin
                 note = sign_checkpoint(Checkpoint(origin, tree.size, root), self._log_key)
-                self._head.remember(tree.size, root)
+                try:
+                    self._head.remember(tree.size, root)
+                except HeadNotWritten:
+                    if last is None or fresh:
+                        raise
+                    _log.warning("no new checkpoint is published", extra={"size": last[0]}, exc_info=True)
+                    return last[2]
                 self._checkpoint = last = (tree.size, now, note)
             return last[2]
 
@@ -223,7 +191,10 @@ class Writer:
         """Let the parked commands be committed, then stop."""
         self.loop.close()
         if self._state.book.identity is not None and not self._dropped:
-            self.checkpoint(fresh=True)
+            try:
+                self.checkpoint(fresh=True)
+            except HeadNotWritten as trouble:
+                _log.warning("the last checkpoint was not published", extra={"reason": str(trouble)})
 
     # What the writer's thread does -------------------------------------------------------------------------------
 
