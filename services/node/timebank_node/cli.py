@@ -6,6 +6,7 @@ So `timebank audit` works where only the base distribution is installed.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -202,10 +203,14 @@ def _mount_audit() -> None:
 _mount_audit()
 
 
-def main() -> None:
-    """Run the command; an error that the user can mend is one sentence on standard error, and exit status 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; an error that the user can mend is one sentence on standard error, and exit status 2.
+
+    Args:
+        arguments: words of the command line; None: those of this process.
+    """
     try:
-        app()
+        app(arguments)
     except (Malformed, Refusal) as refused:
         _end(str(refused))
     except ModuleNotFoundError as missing:
@@ -214,8 +219,11 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         _end(f"{where}{error.strerror or error}")
     except Exception as error:
-        if type(error).__module__.startswith("timebank_"):
+        room = type(error).__module__.partition(".")[0]
+        if room.startswith("timebank_"):
             _end(str(error))
+        if room == "sqlalchemy":
+            _end(f"The database that TIMEBANK_DIRECTORY_DATABASE names cannot be used ({type(error).__name__}).")
         raise
 
 

@@ -46,12 +46,16 @@ def init_node(out: Console, folder: Path, *, network: str, node: str, url: str, 
 
 
 def accept_registry(out: Console, folder: Path, file: Path, *, pinned: str | None) -> None:
-    """Verify the next registry and keep it; the running node hands it to its ledger at the next start."""
+    """Verify the next registry and keep it; a running node finds it and hands it to its ledger."""
     home = open_home(folder)
     registries = Registries(home.registry_folder, pinned=pinned)
-    registry = registries.add(file.read_bytes())
-    if registry.find(home.identity.node) is None:
-        raise Malformed(f"The registry does not name {home.identity.node}; its operators must add it.")
+    envelope = file.read_bytes()
+    registry = registries.verify(envelope)
+    named = registry.find(home.identity.node)
+    if registry.network != home.identity.network or named is None:
+        raise Malformed(f"The registry does not name {home.identity.origin}; its operators must add it.")
+    home.check_keys(named)
+    registries.add(envelope)
     out.print(f"Accepted registry version {registry.version} of {registry.network}, sha256 {registry.sha256}")
 
 
@@ -67,10 +71,10 @@ def surroundings() -> Surroundings:
 
 def serve_node(out: Console, folder: Path, *, host: str, port: int) -> None:
     """Serve every room in this process until a signal comes."""
-    log_to_stderr()
     home = open_home(folder)
     if host not in ("127.0.0.1", "::1", "localhost"):
         raise Malformed("The town page has no sign-in yet: serve one process on 127.0.0.1, or each service by itself.")
+    log_to_stderr()
     town = open_town(home, surroundings())
     town.start()
     try:
@@ -81,11 +85,11 @@ def serve_node(out: Console, folder: Path, *, host: str, port: int) -> None:
 
 def serve_service(out: Console, folder: Path, service: str, *, host: str, port: int) -> None:
     """Serve one service of a node in this process until a signal comes."""
-    log_to_stderr()
     home = open_home(folder)
     around = surroundings()
     what = f"{home.identity.origin} {service}"
     if service == "ledger":
+        log_to_stderr()
         ledger = compose_ledger(home, around)
         try:
             _serve(out, ledger.app, host=host, port=port, what=what)
@@ -93,7 +97,9 @@ def serve_service(out: Console, folder: Path, service: str, *, host: str, port: 
             ledger.close()
     elif service == "directory":
         settings = read_settings(DirectorySettings, environment(home, around.environ))
-        directory = compose_directory(home, around, _room(settings.ledger_url, "TIMEBANK_DIRECTORY_LEDGER_URL"))
+        ledger_http = _room(settings.ledger_url, "TIMEBANK_DIRECTORY_LEDGER_URL")
+        log_to_stderr()
+        directory = compose_directory(home, around, ledger_http)
         try:
             _serve(out, directory.app, host=host, port=port, what=what)
         finally:
@@ -106,6 +112,7 @@ def _serve_federation(out: Console, home: Home, around: Surroundings, *, host: s
     settings = read_settings(FederationSettings, environment(home, around.environ))
     ledger_http = _room(settings.ledger_url, "TIMEBANK_FEDERATION_LEDGER_URL")
     directory_http = _room(settings.directory_url, "TIMEBANK_FEDERATION_DIRECTORY_URL")
+    log_to_stderr()
     federation = compose_federation(home, around, ledger_http, directory_http)
     # Its threads wait for a ledger that does not answer yet; until then /readyz says so.
     federation.worker.start()
@@ -152,7 +159,8 @@ def add_client(out: Console, folder: Path, client: str, *, scopes: list[str], ac
     secret = secrets.token_urlsafe(32)
     clients = Clients(settings.database, home.identity.node)
     try:
-        clients.add(client, scopes=scopes, accounts=accounts, secret=secret, salt=secrets.token_bytes(16))
+        # No account named: all of the town.
+        clients.add(client, scopes=scopes, accounts=accounts or None, secret=secret, salt=secrets.token_bytes(16))
     finally:
         clients.close()
     out.print(f"client_id={client}")

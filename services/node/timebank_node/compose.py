@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import httpx
@@ -33,6 +34,7 @@ from timebank_ledger.app import OpenLedger, open_ledger
 from timebank_node.bootstrap import TownPolicy, first_commands
 from timebank_node.dispatch import Dispatch, route
 from timebank_node.home import Home
+from timebank_node.together import Together
 
 HTTP_SECONDS = 60.0
 PEER_SECONDS = 10.0
@@ -65,7 +67,8 @@ class Town:
     directory: OpenDirectory
     federation: Federation
     app: App
-    bridges: tuple[AsgiBridge, ...]
+    resources: ExitStack
+    """Closed in the reverse order of opening."""
 
     def start(self) -> None:
         """Start federation's threads."""
@@ -73,11 +76,7 @@ class Town:
 
     def close(self) -> None:
         """Stop federation, commit what is parked, release everything."""
-        self.federation.close()
-        self.directory.close()
-        self.ledger.close()
-        for bridge in self.bridges:
-            bridge.close()
+        self.resources.close()
 
 
 def environment(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
@@ -112,9 +111,9 @@ def compose_ledger(home: Home, around: Surroundings) -> OpenLedger:
     ledger = open_ledger(
         environment(home, around.environ), clock=around.clock, random_bytes=around.random, registry=registries.latest
     )
-    if ledger.writer.tail.length == 0:
-        for command in first_commands(home.identity, around.policy):
-            ledger.writer.submit(command).result()
+    # One entry for each: a start that was cut off in the middle is finished by the next one.
+    for command in list(first_commands(home.identity, around.policy))[ledger.writer.tail.length :]:
+        ledger.writer.submit(command).result()
     return ledger
 
 
@@ -178,33 +177,50 @@ def open_town(home: Home, around: Surroundings, *, title: str | None = None) -> 
         UnsafeFile, UnsafeStorage, JournalBehindHead, Malformed, Refusal: the node must not run; the text says what to
             change.
     """
-    ledger = compose_ledger(home, around)
-    to_ledger = AsgiBridge(ledger.app)
-    ledger_http = httpx.Client(transport=to_ledger, base_url="http://ledger", timeout=HTTP_SECONDS)
-    directory = compose_directory(home, around, ledger_http)
-    to_directory = AsgiBridge(directory.app)
-    directory_http = httpx.Client(transport=to_directory, base_url="http://directory", timeout=HTTP_SECONDS)
-    federation = compose_federation(home, around, ledger_http, directory_http)
-    federation.hand_over_registries()
+    with ExitStack() as stack:
+        ledger = compose_ledger(home, around)
+        stack.callback(ledger.close)
+        ledger_http = stack.enter_context(_within("ledger", ledger.app))
+        directory = compose_directory(home, around, ledger_http)
+        stack.callback(directory.close)
+        directory_http = stack.enter_context(_within("directory", directory.app))
+        federation = compose_federation(home, around, ledger_http, directory_http)
+        stack.callback(federation.close)
+        federation.hand_over_registries()
+        app = _one_port(home, ledger, directory, federation, ledger_http, title=title)
+        return Town(
+            home=home, ledger=ledger, directory=directory, federation=federation, app=app, resources=stack.pop_all()
+        )
+
+
+def _within(room: str, app: App) -> httpx.Client:
+    """A client of a room in this process."""
+    return httpx.Client(transport=AsgiBridge(app), base_url=f"http://{room}", timeout=HTTP_SECONDS)
+
+
+def _one_port(
+    home: Home,
+    ledger: OpenLedger,
+    directory: OpenDirectory,
+    federation: Federation,
+    ledger_http: httpx.Client,
+    *,
+    title: str | None,
+) -> App:
+    """All rooms behind one port."""
     console = make_console(
         home.identity,
         ledger_http,
         lambda: directory.token("reports:read", "audit:read", "operate", subject="console"),
         title=title or home.identity.node.capitalize(),
     )
-    app = Dispatch(
+    rooms = {"ledger": ledger.app, "directory": directory.app, "federation": federation.app}
+    return Dispatch(
         [
             route(r"/v1/(members|organisations|people|token|public-key|payees/resolve)(/|$)", directory.app),
             route(r"/v1/streams/[^/]+/[^/]+/[^/]+$|/v1/payees$|/v1/federation/|/\.well-known/", federation.app),
+            route(r"/(readyz|metrics)$", Together(rooms)),
             route(r"/$", console),
         ],
         otherwise=ledger.app,
-    )
-    return Town(
-        home=home,
-        ledger=ledger,
-        directory=directory,
-        federation=federation,
-        app=app,
-        bridges=(to_ledger, to_directory),
     )

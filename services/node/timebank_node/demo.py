@@ -86,7 +86,7 @@ def run_demo(
             out.print("The season's data is synthetic: nobody in it is real.")
         _load_and_show(out, network, people, season)
         logs = folder / "logs" if out_folder is None else out_folder
-        status = _export_and_audit(out, network, logs)
+        status = export_and_audit(out, network, logs)
         if serve:
             _serve(out, network)
     return status
@@ -172,7 +172,8 @@ def _bar(out: Console) -> Iterator[Progress]:
         yield bar
 
 
-def _export_and_audit(out: Console, network: DemoNetwork, logs: Path) -> int:
+def export_and_audit(out: Console, network: DemoNetwork, logs: Path) -> int:
+    """Write each town's log into `logs/<town>` and audit those files; returns the auditor's exit status."""
     vkeys = []
     for name, town in network.towns.items():
         registries = town.town.federation.registries.envelopes

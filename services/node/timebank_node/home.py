@@ -15,18 +15,20 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from timebank_contracts.errors import Malformed
+from timebank_contracts.fields import Network
 from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.names import Identity, check_identity
 from timebank_contracts.note import VerifierKey
 from timebank_contracts.registry import RegisteredNode
-from timebank_kit.files import read_secret, write_secret
+from timebank_kit.files import atomic_write, read_secret, write_secret
 
 KEY_USES: Final = ("event", "log", "token", "tag")
+SEED_BYTES: Final = 32
 DEFAULT_LIMIT_MINUTES: Final = 6_000
 
 
@@ -50,6 +52,15 @@ class Home:
     def key(self, use: str) -> SigningKey:
         """The key pair of a use."""
         return SigningKey(self.seed(use))
+
+    def check_keys(self, described: RegisteredNode) -> None:
+        """Raise `Malformed` unless a description of this node, such as a registry's, names its keys."""
+        for use, named in (("event", described.event_keys), ("log", described.log_keys)):
+            if b64_encode(self.key(use).public) not in named:
+                raise Malformed(
+                    f"The {use} key in {self.folder}/keys is not one that is described for {described.node}; restore "
+                    "the right key, or let the operators register this one."
+                )
 
     @property
     def vkey(self) -> str:
@@ -87,39 +98,56 @@ def make_home(
         Malformed: the identity or the URL has another form.
     """
     check_identity(identity)
-    if (folder / "node.json").exists():
+    if (folder / "node.json").exists() or (folder / "keys").exists():
         raise HomeExists(f"{folder} holds a node already; choose another folder, or delete this one first.")
-    (folder / "keys").mkdir(parents=True, exist_ok=True)
-    (folder / "keys").chmod(0o700)
-    (folder / "registry").mkdir(exist_ok=True)
-    for use in KEY_USES:
-        write_secret(folder / "keys" / f"{use}.key", random(32))
-    publics = {use: SigningKey(read_secret(folder / "keys" / f"{use}.key")).public for use in ("event", "log")}
+    seeds = {use: random(32) for use in KEY_USES}
     described = RegisteredNode(
         node=identity.node,
         generation=identity.generation,
         state="open",
-        event_keys=[b64_encode(publics["event"])],
-        log_keys=[b64_encode(publics["log"])],
+        event_keys=[b64_encode(SigningKey(seeds["event"]).public)],
+        log_keys=[b64_encode(SigningKey(seeds["log"]).public)],
         protocols=[1],
         url=url,
         limit=limit,
     )
     said = {"network": identity.network, **msgspec.to_builtins(described)}
-    (folder / "node.json").write_text(json.dumps(said, indent=2) + "\n", "utf-8")
+    text = json.dumps(said, indent=2).encode("ascii") + b"\n"
+    try:
+        _parse(text)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"This node cannot be described so: {error}.") from error
+    (folder / "keys").mkdir(parents=True, exist_ok=True)
+    (folder / "keys").chmod(0o700)
+    (folder / "registry").mkdir(exist_ok=True)
+    for use, seed in seeds.items():
+        write_secret(folder / "keys" / f"{use}.key", seed)
+    atomic_write(folder / "node.json", text)
     return open_home(folder)
+
+
+class _Description(RegisteredNode, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `node.json` says: the node as the registry names it, and its network."""
+
+    network: Network
 
 
 def read_description(path: Path) -> tuple[str, RegisteredNode]:
     """The network and the node that a `node.json` describes; raises `Malformed`."""
     try:
-        said: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        network = str(said.pop("network"))
-        described = msgspec.convert(said, RegisteredNode)
-    except (OSError, ValueError, KeyError, msgspec.ValidationError) as error:
+        said = _parse(path.read_bytes())
+    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise Malformed(f"{path} does not describe a node ({error}); make one with `timebank node init`.") from error
-    check_identity(Identity(network, described.node, described.generation))
-    return network, described
+    fields = {name: getattr(said, name) for name in RegisteredNode.__struct_fields__}
+    check_identity(Identity(said.network, said.node, said.generation))
+    return said.network, RegisteredNode(**fields)
+
+
+def _parse(text: bytes) -> _Description:
+    if b"\\" in text:
+        # A pattern's end also stands before a line feed: no string may bring one.
+        raise msgspec.ValidationError("no string has an escape")
+    return msgspec.json.decode(text, type=_Description)
 
 
 def open_home(folder: Path) -> Home:
@@ -127,7 +155,9 @@ def open_home(folder: Path) -> Home:
     network, described = read_description(folder / "node.json")
     home = Home(folder, Identity(network, described.node, described.generation), described)
     for use in KEY_USES:
-        home.seed(use)
-    if b64_encode(home.key("event").public) not in described.event_keys:
-        raise Malformed(f"{folder}/node.json does not belong to the keys beside it; restore the right ones.")
+        if len(home.seed(use)) != SEED_BYTES:
+            raise Malformed(
+                f"{folder}/keys/{use}.key is damaged: it has {SEED_BYTES} bytes; restore it from its backup."
+            )
+    home.check_keys(described)
     return home
