@@ -16,9 +16,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from timebank_contracts.amounts import show_hours
 from timebank_contracts.names import Identity
+from timebank_kit.problem_answers import answer_problems
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -34,6 +37,7 @@ def make_app(identity: Identity, ledger: httpx.Client, token: Callable[[], str],
         title: the town's name for people.
     """
     app = FastAPI(title="Timebank console", docs_url=None, redoc_url=None, openapi_url=None)
+    answer_problems(app, {})
     pages = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(),
@@ -41,23 +45,22 @@ def make_app(identity: Identity, ledger: httpx.Client, token: Callable[[], str],
     )
     pages.filters["hours"] = show_hours
 
-    def ask(path: str) -> Any:
-        answer = ledger.get(path, headers={"Authorization": f"Bearer {token()}"})
-        answer.raise_for_status()
-        return answer.json() if "json" in answer.headers["content-type"] else answer.text
+    def ask(path: str) -> httpx.Response:
+        return ledger.get(path, headers={"Authorization": f"Bearer {token()}"}).raise_for_status()
 
     @app.get("/", operation_id="town", response_class=HTMLResponse)
     def town() -> HTMLResponse:
         try:
-            seen = {
-                "trial": ask("/v1/trial-balance"),
-                "positions": ask("/v1/positions"),
-                "streams": ask("/v1/streams"),
-                "checkpoint": ask("/checkpoint"),
+            seen: dict[str, Any] = {
+                "trial": ask("/v1/trial-balance").json(),
+                "checkpoint": ask("/checkpoint").text,
+                "positions": ask("/v1/positions").json(),
             }
+            # Asked last: a peer of the positions is always among the streams.
+            seen["streams"] = {stream["peer"]: stream for stream in ask("/v1/streams").json()["streams"]}
         except httpx.HTTPError:
             page = pages.get_template("away.html").render(title=title)
-            return HTMLResponse(page, status_code=503, headers=HEADERS)
+            return HTMLResponse(page, status_code=503, headers={**HEADERS, "Retry-After": "5"})
         page = pages.get_template("town.html").render(title=title, identity=identity, **seen)
         return HTMLResponse(page, headers=HEADERS)
 
