@@ -1,1 +1,1 @@
-"""directory (being built)."""
+"""The directory: who people are, and the tokens that all rooms believe. Read `people.py` first."""
