@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import uvicorn
 
+from timebank_kit.heads import HeadLimit
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -114,18 +116,20 @@ class RunningServer:
         app: the ASGI application; lifespan events are not sent, what is wired is wired before.
         host: address to bind.
         port: 0 for a free one.
+        heads: the protocol of one connection.
 
     Raises:
         OSError: the address cannot be bound.
     """
 
-    def __init__(self, app: App, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, app: App, *, host: str = "127.0.0.1", port: int = 0, heads: type[HeadLimit] = HeadLimit) -> None:
         self._socket = _bound(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=heads,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
