@@ -9,6 +9,7 @@ Source: design page 2, "Stream, segment, acknowledgement"; PROTOCOL.md S3 to S7.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -70,6 +71,7 @@ class Segment(NamedTuple):
     envelope: bytes
     statement: SegmentStatement
     messages: list[bytes]
+    """Never changed: the segment may be remembered."""
 
 
 def open_statement(envelope: bytes) -> SegmentStatement:
@@ -85,8 +87,9 @@ def is_signed_by(envelope: bytes, event_keys: tuple[bytes, ...]) -> bool:
     return bool(dsse.signers(envelope, event_keys))
 
 
+@lru_cache(maxsize=4)
 def parse_segment(raw: bytes) -> Segment:
-    """Take a segment apart.
+    """Take a segment apart. The last ones are remembered: a node looks at each at its edge, and where it is judged.
 
     Raises:
         Malformed: too large, no final line feed, an envelope or statement of another form, another count of messages,

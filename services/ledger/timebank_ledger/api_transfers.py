@@ -39,6 +39,8 @@ from timebank_ledger.writer import Written
 
 router = APIRouter(prefix="/v1/transfers", route_class=GuardedRoute, tags=["transfers"])
 TransferPath = Annotated[str, Path(pattern=asked.names.TRANSFER_PATTERN, description="The transfer's id.")]
+TOGETHER_MAX = 256
+"""Commands of a batch that are parked together."""
 _ANSWERED = (
     Refusal,
     Malformed,
@@ -117,13 +119,16 @@ def _command(edge: Edge, caller: Caller, raw: msgspec.Raw) -> dict[str, Any] | c
 
 
 async def _write_all(edge: Edge, commands: list[c.Command]) -> list[Written | Exception]:
-    """Park them all together: the writer commits them in one batch."""
-    if not commands:
-        return []
-    try:
-        return await edge.answers.of(edge.writer.submit_many(commands))
-    except _ANSWERED as error:
-        return [error] * len(commands)
+    """Park them part by part, so that other callers, and what peers wait for, find a place between the parts."""
+    written: list[Written | Exception] = []
+    for start in range(0, len(commands), TOGETHER_MAX):
+        part = commands[start : start + TOGETHER_MAX]
+        try:
+            answered = await edge.answers.of(edge.writer.submit_many(part))
+        except _ANSWERED as error:
+            answered = [error] * len(part)
+        written += answered
+    return written
 
 
 def _batch_answer(edge: Edge, written: Written | Exception) -> dict[str, Any]:

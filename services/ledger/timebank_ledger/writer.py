@@ -48,11 +48,15 @@ CHECKPOINT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a segment; `high` is the stream position applied so far."""
+    """What became of a segment.
+
+    `high` is the stream position applied so far, `heard` what the peer said that it applied of ours.
+    """
 
     outcome: str
     """fresh, duplicate, gap, stops, frozen, unsigned or refused."""
     high: int
+    heard: int
     position: int | None = None
     code: str | None = None
     detail: str | None = None
@@ -302,25 +306,28 @@ class Writer:
     def _take(self, raw: bytes, time: str) -> Written:
         book = self._state.book
         sender = parse_segment(raw).statement.from_
-        high = book.peers[sender].incoming.n if sender in book.peers else 0
         length = book.n
+
+        def became(outcome: str, **more: Any) -> Outcome:
+            peer = book.peers.get(sender)
+            high, heard = (0, 0) if peer is None else (peer.incoming.n, peer.heard)
+            return Outcome(outcome=outcome, high=high, heard=heard, **more)
+
         try:
             entries, judged = take_segment(book, raw, time=time)
         except Unsigned as refusal:
-            return Written(outcome=Outcome(outcome="unsigned", high=high, code=refusal.code, detail=refusal.detail))
+            return Written(outcome=became("unsigned", code=refusal.code, detail=refusal.detail))
         except Refusal as refusal:
             assert book.n == length, "a segment is taken whole or not at all"
-            return Written(outcome=Outcome(outcome="refused", high=high, code=refusal.code, detail=refusal.detail))
+            return Written(outcome=became("refused", code=refusal.code, detail=refusal.detail))
         except StopsAt as stop:
-            return Written(outcome=Outcome(outcome="stops", high=high, position=stop.position, detail=str(stop)))
+            return Written(outcome=became("stops", position=stop.position, detail=str(stop)))
         except Breach as breach:
             entries = freeze(book, raw, breach, time=time)
-            outcome = Outcome(
-                outcome="frozen", high=high, position=breach.position, code=breach.code, detail=breach.detail
-            )
-            return Written(entries=entries, outcome=outcome)
+            frozen = became("frozen", position=breach.position, code=breach.code, detail=breach.detail)
+            return Written(entries=entries, outcome=frozen)
         kind = "duplicate" if isinstance(judged, Duplicate) else "gap" if isinstance(judged, Gap) else "fresh"
-        return Written(entries=entries, outcome=Outcome(outcome=kind, high=book.peers[sender].incoming.n))
+        return Written(entries=entries, outcome=became(kind))
 
     def _cite(self, position: int) -> e.Entry | None:
         if self._batch and position >= self._batch[0].n:
