@@ -61,7 +61,9 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 
 def run(name: str, checkout: Path, **variables: str) -> str:
     """Run the script of this name, block after block; returns what it printed."""
-    environment = {**os.environ, "PATH": f"{checkout / '.venv' / 'bin'}:{os.environ['PATH']}", **variables}
+    # A reader's shell is not inside `make test`: what make hands to its children would change what an inner one prints.
+    outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    environment = {**outside, "PATH": f"{checkout / '.venv' / 'bin'}:{os.environ['PATH']}", **variables}
     said, script = "", ""
     for block in [block for block in blocks() if block.name == name]:
         if block.serves:
