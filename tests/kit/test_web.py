@@ -130,6 +130,38 @@ def test_a_slow_body_is_refused_when_its_time_is_over() -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_body_is_not_read_before_the_application_asks_for_it() -> None:
+    app = FastAPI()
+
+    @app.post("/")
+    async def turn_away() -> Response:
+        return Response(status_code=401)
+
+    server = serve_app(BodyLimit(app, bytes_max=LIMIT_BYTES))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+        line.sendall(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
+        assert line.recv(1_000).startswith(b"HTTP/1.1 401 ")
+    server.stop()
+
+
+def test_a_client_that_goes_away_in_mid_body_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
+    ended = threading.Event()
+    limited = BodyLimit(echo_app(threading.Event()), bytes_max=LIMIT_BYTES)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await limited(scope, receive, send)
+        finally:
+            ended.set()
+
+    server = serve_app(app)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+        line.sendall(b"POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc")
+    assert ended.wait(10)
+    server.stop()
+    assert not caplog.records
+
+
 def test_a_server_that_is_stopped_answers_what_is_under_way_and_frees_its_port() -> None:
     asked, may_answer = threading.Event(), threading.Event()
     app = FastAPI()

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from starlette.exceptions import HTTPException
 
 from timebank_kit.heads import HeadLimit
 
@@ -30,16 +31,21 @@ STOP_SECONDS = 10
 BODY_SECONDS = 30.0
 CONNECTIONS_MAX = 1024
 KEEP_ALIVE_SECONDS = 30
+_GONE = 499
+"""The client went away before its body was whole: nobody is answered, and it is no bug."""
 _log = logging.getLogger(__name__)
 
 
 class BodyLimit:
-    """Refuses bodies above a size (413) or slower than a time (408) before the application sees any of them.
+    """Refuses bodies above a size (413) or slower than a time (408).
+
+    Nothing is read before the application asks for it, so a caller whom it turns away costs no memory; then the body is
+    read whole.
 
     Args:
         app: gets the whole body in one message.
         bytes_max: of a body.
-        seconds_max: from the request's head to the body's last byte.
+        seconds_max: from the application's asking to the body's last byte.
     """
 
     def __init__(self, app: App, *, bytes_max: int, seconds_max: float = BODY_SECONDS) -> None:
@@ -51,42 +57,60 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        said = headers.get(b"content-length")
-        if said is None and b"transfer-encoding" not in headers:
-            await self._app(scope, receive, send)
-            return
+        said = dict(scope["headers"]).get(b"content-length")
         if said is not None and said.isdigit() and int(said) > self._bytes_max:
-            await self._too_large(send)
+            await self._refuse(send, 413)
             return
+        read = False
+        refused: int | None = None
+
+        async def read_whole() -> Message:
+            nonlocal read, refused
+            if read:
+                return await receive()
+            read = True
+            try:
+                return await self._read(receive)
+            except HTTPException as refusal:
+                refused = refusal.status_code
+                raise
+
+        async def pass_on(message: Message) -> None:
+            # What the application makes of the refusal is not sent: every application refuses in the same words.
+            if refused is None:
+                await send(message)
+
+        try:
+            await self._app(scope, read_whole, pass_on)
+        finally:
+            if refused is not None:
+                await self._refuse(send, refused)
+
+    async def _read(self, receive: Receive) -> Message:
         parts: list[bytes] = []
-        left = self._bytes_max
+        left, more = self._bytes_max, True
         try:
             async with asyncio.timeout(self._seconds_max):
-                more = True
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        return
+                        raise HTTPException(_GONE)
                     parts.append(message.get("body", b""))
                     more = message.get("more_body", False)
                     left -= len(parts[-1])
                     if left < 0:
-                        await self._too_large(send)
-                        return
+                        raise HTTPException(413)
         except TimeoutError:
-            detail = f"The body did not arrive within {self._seconds_max:g} seconds; send it again over a faster line."
+            raise HTTPException(408) from None
+        return {"type": "http.request", "body": b"".join(parts), "more_body": False}
+
+    async def _refuse(self, send: Send, status: int) -> None:
+        if status == 413:
+            await _plain(send, 413, "too_large", f"A body has at most {self._bytes_max} bytes; send less at a time.")
+        elif status == 408:
+            seconds = f"{self._seconds_max:g}"
+            detail = f"The body did not arrive within {seconds} seconds; send it again over a faster line."
             await _plain(send, 408, "too_slow", detail)
-            return
-        whole: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
-
-        async def once() -> Message:
-            return whole.pop() if whole else await receive()
-
-        await self._app(scope, once, send)
-
-    async def _too_large(self, send: Send) -> None:
-        await _plain(send, 413, "too_large", f"A body has at most {self._bytes_max} bytes; send less at a time.")
 
 
 async def _plain(send: Send, status: int, code: str, detail: str) -> None:
