@@ -162,7 +162,7 @@ def _start_service(state: State, town: LocalTown, service: str, variables: dict[
 
 
 def _told(folder: Path, towns: list[LocalTown]) -> list[str]:
-    lines = ["", "Two towns are up. Their APIs (each with /docs, /readyz and /metrics):"]
+    lines = ["", "Two towns are up. Their APIs (each with /openapi.json, /readyz and /metrics):"]
     for town in towns:
         lines.append(f"  {town.name:10}" + "  ".join(f"{service} {town.url(service)}" for service in SERVICES))
         lines.append(f"  {'':10}form that asks for a token: {folder / town.name / 'client.form'}")

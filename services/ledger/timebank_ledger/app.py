@@ -98,7 +98,8 @@ def open_ledger(
 
     Raises:
         WrongJournal: the journal is another town's, or the store is another network's.
-        JournalBehindHead, UnsafeStorage, UnsafeFile, JournalTrouble, Refusal, Malformed: the text says what to do.
+        JournalBehindHead, ClockWrong, UnsafeStorage, UnsafeFile, JournalTrouble, Refusal, Malformed: the text says
+            what to do.
     """
     settings = read_settings(Settings, environ)
     if settings.log_key_file is None or settings.tag_key_file is None or settings.token_key is None:
@@ -115,6 +116,7 @@ def open_ledger(
         head=HeadFile(settings.head_file),
         registry=registry,
         queue_limit=settings.queue_limit,
+        clock_confirmed=settings.clock_confirmed,
         on_stop=lambda reason: _log.critical("writer stopped", extra={"reason": reason}),
     )
     with writer.reading() as book:
