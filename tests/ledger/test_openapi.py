@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 from tests.ledger.town_api import Town
-from timebank_ledger.openapi import document_text
+from timebank_kit.openapi import document_text
+from timebank_ledger.api import document
 
 COMMITTED = Path(__file__).parents[2] / "contracts" / "openapi" / "ledger.json"
 
 
 def test_the_committed_document_is_served() -> None:
-    assert COMMITTED.read_text("utf-8") == document_text(), (
+    assert COMMITTED.read_text("utf-8") == document_text(document()), (
         "run: python -m timebank_ledger.openapi contracts/openapi/ledger.json"
     )
 
@@ -22,11 +23,11 @@ def test_anybody_reads_the_document(town: Town) -> None:
 
 
 def test_operation_ids_are_unique_and_every_field_says_what_it_is() -> None:
-    document = json.loads(document_text())
-    ids = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    said = json.loads(document_text(document()))
+    ids = [operation["operationId"] for path in said["paths"].values() for operation in path.values()]
     assert len(set(ids)) == len(ids)
-    for name, schema in document["components"]["schemas"].items():
-        for field, said in schema.get("properties", {}).items():
+    for name, schema in said["components"]["schemas"].items():
+        for field, told in schema.get("properties", {}).items():
             known = {"description", "examples", "$ref", "anyOf", "oneOf", "items", "enum", "title", "const"}
-            assert known & said.keys(), f"{name}.{field}"
-    assert document["openapi"] == "3.1.0"
+            assert known & told.keys(), f"{name}.{field}"
+    assert said["openapi"] == "3.1.0"

@@ -77,3 +77,7 @@ def test_a_journal_that_was_not_opened_is_not_ready_and_says_so() -> None:
         assert town.operator().get("/v1/trial-balance").json()["entries"] == 0
         refused = town.operator().post("/v1/transfers", gift("alys", "bryn", 5))
         assert (refused.status_code, refused.json()["code"]) == (409, "node_not_opened")
+
+
+def test_a_method_that_is_not_taken_is_answered_with_those_that_are(town: Town) -> None:
+    assert town.http.delete("/livez").headers["allow"] == "GET"

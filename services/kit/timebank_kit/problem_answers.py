@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -25,17 +25,20 @@ _log = logging.getLogger(__name__)
 Problem = dict[str, Any]
 
 
-class EdgeProblem(Exception):
-    """A problem that the edge itself finds; `code` is one of `problems.STATUS`."""
+class EdgeProblem(HTTPException):
+    """A problem that the edge itself finds; `code` is one of `problems.STATUS`.
+
+    The framework lets its own kind of exception pass where it reads a body, and no other.
+    """
 
     def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(code)
         self.body = problem(code, detail)
+        super().__init__(status_code=self.body["status"], detail=self.body["detail"])
 
 
-def answer_problem(body: Problem) -> Response:
-    """A problem as a response, with the headers that its status asks for."""
-    headers = {}
+def answer_problem(body: Problem, more: Mapping[str, str] | None = None) -> Response:
+    """A problem as a response, with the headers that its status asks for, and `more`."""
+    headers = dict(more or {})
     if body["status"] == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if body["status"] == 401:
@@ -53,7 +56,7 @@ def answer_problems(app: FastAPI, own: Mapping[type[Exception], Callable[[Any], 
     kinds: dict[type[Exception], Callable[[Any], Problem]] = {
         EdgeProblem: lambda error: error.body,
         RequestValidationError: _invalid,
-        HTTPException: lambda error: problem(_FRAMEWORK.get(error.status_code, "malformed")),
+        HTTPException: framework_problem,
         Exception: _bug,
         **own,
     }
@@ -61,11 +64,18 @@ def answer_problems(app: FastAPI, own: Mapping[type[Exception], Callable[[Any], 
         app.add_exception_handler(kind, _handler(body_of))
 
 
-def _handler(body_of: Callable[[Any], Problem]) -> Callable[[Request, Exception], Response]:
-    def handle(_: Request, error: Exception) -> Response:
-        return answer_problem(body_of(error))
+def _handler(body_of: Callable[[Any], Problem]) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
+    # A function that is no coroutine would wait for one of the threads that read.
+    async def handle(_: Request, error: Exception) -> Response:
+        more = error.headers if isinstance(error, HTTPException) else None
+        return answer_problem(body_of(error), more)
 
     return handle
+
+
+def framework_problem(error: HTTPException) -> Problem:
+    """The problem for what the framework found by itself: no such path, another method."""
+    return problem(_FRAMEWORK.get(error.status_code, "malformed"))
 
 
 def _bug(error: Exception) -> Problem:

@@ -7,16 +7,17 @@ Source: design page 3, "HTTP API"; the served document is `contracts/openapi/led
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
-from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
-from timebank_contracts.http_answers import Problem, Readiness
-from timebank_contracts.problems import MEDIA_TYPE
+from timebank_contracts.http_answers import Readiness
 from timebank_kit.clock import Clock
 from timebank_kit.metrics import CONTENT_TYPE
+from timebank_kit.openapi import openapi_document
+from timebank_kit.problem_answers import EdgeProblem, answer_problems
 from timebank_kit.web import BodyLimit
 from timebank_ledger import api_accounts, api_log, api_peers, api_transfers
 from timebank_ledger.access import Access
@@ -24,7 +25,7 @@ from timebank_ledger.batch import BATCH_BYTES_MAX
 from timebank_ledger.edge import Edge, GuardedRoute, TheEdge, public
 from timebank_ledger.index import Index
 from timebank_ledger.metrics import CountAnswers, Metrics
-from timebank_ledger.problem_answers import EdgeProblem, answer_problems
+from timebank_ledger.problem_answers import PROBLEMS
 from timebank_ledger.publication import Publication
 from timebank_ledger.settings import Settings
 from timebank_ledger.writer import Writer
@@ -82,34 +83,16 @@ def _bare_app() -> FastAPI:
     )
     for routes in ROUTERS:
         app.include_router(routes)
-    answer_problems(app)
+    answer_problems(app, PROBLEMS)
     return app
 
 
-def openapi_document() -> dict[str, Any]:
+@cache
+def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the API, the same for every town."""
-    app = _bare_app()
-    document = get_openapi(
-        title=app.title,
-        version=app.version,
-        openapi_version="3.1.0",
-        description="One town's ledger. Minutes are whole numbers, hashes hex, times UTC. Errors are RFC 9457 "
-        "problems: decide by `code`.",
-        routes=app.routes,
+    return openapi_document(
+        _bare_app(), description="One town's ledger. Minutes are whole numbers, hashes hex, times UTC."
     )
-    scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token of the directory."}
-    document["components"]["securitySchemes"] = {"bearer": scheme}
-    schemas = document["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= problem.pop("$defs", {}) | {"Problem": problem}
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for path in document["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
-            operation["responses"]["default"] = {"description": "A problem.", "content": content}
-    return document
 
 
 @router.get("/livez", operation_id="isAlive", openapi_extra=public())
@@ -145,4 +128,4 @@ def get_metrics(request: Request) -> Response:
 @router.get("/openapi.json", operation_id="getOpenapi", openapi_extra=public())
 def get_openapi_document() -> dict[str, Any]:
     """This document."""
-    return openapi_document()
+    return document()

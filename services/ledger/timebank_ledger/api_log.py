@@ -13,8 +13,8 @@ from starlette.concurrency import run_in_threadpool
 
 from timebank_contracts.errors import Malformed
 from timebank_contracts.tiles import TILE_WIDTH, TileName, encode_bundle, parse_tile_path
+from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheEdge, needs, public
-from timebank_ledger.problem_answers import EdgeProblem
 
 router = APIRouter(route_class=GuardedRoute, tags=["log"])
 JOURNAL_ENTRIES_MAX: Final = 1_024

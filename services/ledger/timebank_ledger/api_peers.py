@@ -27,12 +27,12 @@ from timebank_contracts.state import Book, PeerState
 from timebank_contracts.streams import StreamHead
 from timebank_contracts.tokens import Caller
 from timebank_kit.journal import Journal
+from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheEdge, body_bytes, needs, takes_bytes, write
 from timebank_ledger.index import Out
 from timebank_ledger.index_rows import stream_start
-from timebank_ledger.problem_answers import EdgeProblem
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["peers"])
 PeerPath = Annotated[str, Path(pattern=asked.names.NODE_PATTERN, description="The other town.")]

@@ -17,6 +17,7 @@ from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.tokens import Caller
 from timebank_kit.commit_loop import Doubt, QueueFull, Stopped
 from timebank_kit.journal import JournalTrouble
+from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden
 from timebank_ledger.answers import only_entry, transfer_answer, transfer_now
@@ -34,7 +35,7 @@ from timebank_ledger.edge import (
     takes_bytes,
     write,
 )
-from timebank_ledger.problem_answers import EdgeProblem, invalid_field, problem_of
+from timebank_ledger.problem_answers import invalid_field, problem_of
 from timebank_ledger.writer import Written
 
 router = APIRouter(prefix="/v1/transfers", route_class=GuardedRoute, tags=["transfers"])

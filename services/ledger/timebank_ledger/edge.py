@@ -24,10 +24,10 @@ from timebank_contracts.names import Identity
 from timebank_contracts.tokens import SCOPES, Caller
 from timebank_kit.answers import Answers
 from timebank_kit.clock import Clock
+from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger.access import Access
 from timebank_ledger.commands import Command
 from timebank_ledger.index import Index
-from timebank_ledger.problem_answers import EdgeProblem
 from timebank_ledger.publication import Publication
 from timebank_ledger.settings import Settings
 from timebank_ledger.writer import Writer, Written

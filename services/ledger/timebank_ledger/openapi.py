@@ -5,19 +5,13 @@ A test compares the committed file with what is served; after a wanted change, r
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
-from timebank_ledger.api import openapi_document
-
-
-def document_text() -> str:
-    """The document as it is committed: sorted, indented, ended by a line feed."""
-    return json.dumps(openapi_document(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
+from timebank_kit.openapi import document_text
+from timebank_ledger.api import document
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         raise SystemExit("Say where to write: python -m timebank_ledger.openapi contracts/openapi/ledger.json")
-    Path(sys.argv[1]).write_text(document_text(), "utf-8")
+    Path(sys.argv[1]).write_text(document_text(document()), "utf-8")
