@@ -33,6 +33,7 @@ def test_keys_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
     home = make(tmp_path / "a")
     assert {mode(path) for path in (home.folder / "keys").iterdir()} == {0o600}
     assert mode(home.folder / "keys") == 0o700
+    assert mode(home.folder) == 0o700, "names and balances lie beside the keys"
     assert len({home.seed(use) for use in KEY_USES}) == len(KEY_USES)
 
 

@@ -118,6 +118,8 @@ def make_home(
     except msgspec.ValidationError as error:
         raise Malformed(f"This node cannot be described so: {error}.") from error
     (folder / "keys").mkdir(parents=True, exist_ok=True)
+    # Names and balances lie here beside the keys, in files that the databases make readable to all.
+    folder.chmod(0o700)
     (folder / "keys").chmod(0o700)
     (folder / "registry").mkdir(exist_ok=True)
     for use, seed in seeds.items():
