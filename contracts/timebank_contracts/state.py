@@ -1,7 +1,8 @@
 """The state of a book: accounts, peers, open transfers. A pure function of the journal, and mutable by `apply` only.
 
 Reading order: here, then `book.py`, then `rules_accounts.py`, `rules_transfers.py`, `rules_streams.py`.
-Memory is bounded by accounts, aliases, peers and transfers in flight, never by the number of entries.
+Memory is bounded by accounts, aliases (revoked ones too, they never come back), reversals, peers and transfers in
+flight, never by the number of entries: a transfer within the town leaves nothing but balances.
 """
 
 from __future__ import annotations
