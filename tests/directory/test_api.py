@@ -18,6 +18,8 @@ from timebank_directory.api import BODY_BYTES_MAX, document
 from timebank_kit.logs import JsonFormatter
 from timebank_kit.openapi import document_text
 
+pytestmark = pytest.mark.slow  # every test opens whole towns
+
 COMMITTED = Path(__file__).parents[2] / "contracts" / "openapi" / "directory.json"
 SEEDED = "Gwenllian"
 NEW: dict[str, Any] = {"handle": "mair", "name": "Mair"}

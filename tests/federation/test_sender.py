@@ -9,12 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from tests.federation.towns import NETWORK, Network, open_one, open_towns
 from timebank_contracts.names import inbox_topic
 from timebank_contracts.segments import parse_segment
 from timebank_federation.broker import BrokerAway, EmbeddedBroker, Outbox, TopicAway
 from timebank_federation.outgoing import REPEAT_SECONDS_FIRST
 from timebank_federation.sender import BROKER_PAUSE_SECONDS_MAX, SEGMENTS_AT_ONCE_MAX, Sender
+
+pytestmark = pytest.mark.slow  # every test opens whole towns
 
 
 class Valve:

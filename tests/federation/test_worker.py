@@ -15,6 +15,8 @@ from tests.federation.towns import Network
 from timebank_contracts.names import inbox_topic
 from timebank_federation.broker import BrokerRecord
 
+pytestmark = pytest.mark.slow  # every test opens whole towns
+
 PATIENCE_SECONDS = 30.0
 
 

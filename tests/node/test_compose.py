@@ -25,6 +25,8 @@ from timebank_node.compose import Surroundings, Town, compose_ledger, environmen
 from timebank_node.home import Home, make_home
 from timebank_node.network import first_registry
 
+pytestmark = pytest.mark.slow  # every test opens whole towns
+
 OPERATOR = SigningKey(bytes(31) + b"\x01")
 FIRST_ENTRIES = ["node.opened", "policy.changed", "account.opened", "account.opened"]
 
