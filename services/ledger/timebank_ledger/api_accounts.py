@@ -1,4 +1,4 @@
-"""Routes of accounts: open, look up, limit, freeze, close, receiving addresses, statements; the town's policy and sum.
+"""Routes of accounts: open, look up, limit, freeze, close, receiving addresses; the town's policy.
 
 Source: design page 3, "Accounts" and "What people do with it".
 """
@@ -16,18 +16,15 @@ from timebank_contracts import entries as e
 from timebank_contracts import http as asked
 from timebank_contracts import http_answers as h
 from timebank_contracts.errors import Refusal
-from timebank_contracts.figures import trial_balance
 from timebank_contracts.tokens import Caller
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor, may_see
-from timebank_ledger.answers import account_answer, only_entry, statement_answer
+from timebank_ledger.answers import account_answer, only_entry
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheEdge, TheKey, needs, write
-from timebank_ledger.statement import make_statement
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["accounts"])
 AccountPath = Annotated[str, Path(pattern=asked.names.ACCOUNT_PATTERN, description="The account's id.")]
 AliasPath = Annotated[str, Path(pattern=asked.names.ALIAS_PATTERN, description="The receiving address.")]
-PositionQuery = Annotated[int | None, Query(ge=0, le=2**53 - 1, description="A position in the journal.")]
 ACCOUNTS_MAX = 1_000
 
 
@@ -168,37 +165,6 @@ def _account_of(edge: Edge, alias: str) -> str:
 def _check_keeper(caller: Caller, account: str) -> None:
     if "operate" not in caller.scopes and not caller.may_use(account):
         raise Forbidden(f"The token was not granted the account {account}.")
-
-
-@router.get(
-    "/accounts/{account}/statement",
-    operation_id="getStatement",
-    openapi_extra=needs("statements:read", "operate", "audit:read"),
-)
-def get_statement(
-    edge: TheEdge,
-    caller: TheCaller,
-    account: AccountPath,
-    from_position: PositionQuery = None,
-    to_position: PositionQuery = None,
-) -> h.Statement:
-    """Opening + lines = closing, from `from_position` (by default 0) to before `to_position` (the end)."""
-    _seen(edge, caller, account)
-    index = edge.indexed()
-    stop = min(index.position, index.position if to_position is None else to_position)
-    start = min(from_position or 0, stop)
-    return statement_answer(make_statement(index, account, start=start, stop=stop))
-
-
-@router.get(
-    "/trial-balance", operation_id="getTrialBalance", openapi_extra=needs("reports:read", "operate", "audit:read")
-)
-def get_trial_balance(edge: TheEdge) -> h.TrialBalance:
-    """Every account of the town by kind: credits and debits are equal in a sound book."""
-    with edge.writer.reading() as book:
-        found = trial_balance(book)
-    rows = [h.KindRow.model_validate(row._asdict()) for row in found.rows]
-    return h.TrialBalance.model_validate({**found._asdict(), "rows": rows})
 
 
 @router.put("/policy", operation_id="setPolicy", openapi_extra=needs("operate"))
