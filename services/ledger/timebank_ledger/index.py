@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -254,6 +254,17 @@ class Index:
             .limit(limit)
         )
         return [Line(*row) for row in self._rows(found)]
+
+    def lines_of(self, accounts: Collection[str], *, start: int, stop: int, limit: int) -> list[tuple[str, Line]]:
+        """Up to `limit` lines of some accounts, each with its account, in order of position, then of account."""
+        c = self._lines.c
+        found = (
+            sa.select(c.account, c.position, c.time, c.type, c.minutes, c.transfer)
+            .where(c.account.in_(sorted(accounts)), c.position >= start, c.position < stop)
+            .order_by(c.position, c.account)
+            .limit(limit)
+        )
+        return [(account, Line(*line)) for account, *line in self._rows(found)]
 
     def outs(self, peer: str, *, after: int, limit: int) -> list[Out]:
         """Up to `limit` messages to `peer` after stream position `after`, in order."""
