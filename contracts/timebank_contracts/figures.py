@@ -63,9 +63,13 @@ def trial_balance(book: Book) -> TrialBalance:
         row[0] += 1
         row[1] += max(0, account.balance)
         row[2] += max(0, -account.balance)
-    rows = [KindRow(kind, *sums[kind]) for kind in sorted(sums)]
+    return make_trial_balance(book.n, book.time, [KindRow(kind, *sums[kind]) for kind in sorted(sums)])
+
+
+def make_trial_balance(entries: int, time: str, rows: list[KindRow]) -> TrialBalance:
+    """The trial balance over these kinds after the first `entries` entries, of which the last is of `time`."""
     credit, debit = sum(row.credit for row in rows), sum(row.debit for row in rows)
-    return TrialBalance(book.n, book.time, rows, credit, debit, credit - debit)
+    return TrialBalance(entries, time, rows, credit, debit, credit - debit)
 
 
 def position_rows(book: Book, now: datetime) -> list[PositionRow]:

@@ -99,46 +99,6 @@ class Alias(Model):
     audience: PeerId | None = None
 
 
-class StatementLine(Model):
-    position: Position
-    time: Moment
-    type: str = Field(description="The entry's type.", examples=["transfer.posted"])
-    minutes: int = Field(description="Credited (above 0) or paid (below 0).", examples=[-90])
-    transfer: TransferId | None = None
-
-
-class Statement(Model):
-    """Opening + lines = closing, over the journal positions from `from_position` to before `to_position`."""
-
-    account: AccountId
-    from_position: Position
-    to_position: Position
-    opening: BalanceMinutes
-    lines: list[StatementLine]
-    closing: BalanceMinutes
-    more: bool = Field(description="Whether asking again from `to_position` gives further lines.")
-
-
-class KindRow(Model):
-    kind: AccountKind
-    accounts: Count
-    credit: int = Field(description="Sum of the balances above 0, in minutes.", examples=[4500])
-    debit: int = Field(
-        description="Sum of the balances below 0, as a number of 0 or more, in minutes.", examples=[4500]
-    )
-
-
-class TrialBalance(Model):
-    """Every account of the town by kind; `total` is 0."""
-
-    entries: Count
-    time: str = Field(description="Time of the last entry; empty before the first.")
-    rows: list[KindRow]
-    credit: int = Field(examples=[9000])
-    debit: int = Field(examples=[9000])
-    total: int = Field(examples=[0])
-
-
 class PositionRow(Model):
     """Where the town stands with one peer; quantities in minutes."""
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import threading
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.ledger.town_api import Town, gift, open_town
 from timebank_kit.journal import open_journal
 from timebank_ledger.follower import Follower, take_turn
 from timebank_ledger.index import CHUNK_ENTRIES, Index, IndexTrouble, index_url
-from timebank_ledger.statement import make_statement
 
 
 def _exchange(town: Town, count: int) -> None:
@@ -154,26 +150,6 @@ def test_a_follower_ends_when_told(town: Town) -> None:
     Follower(index, town.writer.tail).close()
     assert "ledger-index" not in {thread.name for thread in threading.enumerate()}
     index.close()
-
-
-@settings(max_examples=40, deadline=None)
-@given(cuts=st.lists(st.integers(0, 46), max_size=6), limit=st.integers(1, 9))
-def test_statements_of_adjoining_ranges_join_and_each_adds_up(cuts: list[int], limit: int) -> None:
-    with open_town() as town:
-        _exchange(town, 40)
-        town.index.advance_to(46)
-        bounds = [0, *sorted(cuts), 46]
-        closing = 0
-        for start, stop in pairwise(bounds):
-            at, more = start, True
-            while more:
-                part = make_statement(town.index, "bryn", start=at, stop=stop, limit=limit)
-                assert part.opening == closing
-                assert part.closing == part.opening + sum(line.minutes for line in part.lines)
-                closing, at, more = part.closing, part.stop, part.more
-            assert at == stop
-        with town.writer.reading() as book:
-            assert closing == book.accounts["bryn"].balance
 
 
 @pytest.mark.servers

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from timebank_contracts import entries as e
 from timebank_contracts import http_answers as h
+from timebank_contracts import http_statements as hs
 from timebank_contracts import messages as m
 from timebank_contracts import state
 from timebank_contracts.errors import Refusal
@@ -18,7 +19,7 @@ from timebank_ledger.access import may_see
 from timebank_ledger.edge import Edge
 from timebank_ledger.index_rows import transfer_of
 from timebank_ledger.replay import read_entry
-from timebank_ledger.statement import Statement
+from timebank_ledger.statement import Line, Statement
 from timebank_ledger.writer import Written
 
 _STATES: dict[type[e.Entry], h.TransferState] = {
@@ -121,14 +122,27 @@ def account_answer(account: state.Account) -> h.Account:
     )
 
 
-def statement_answer(statement: Statement) -> h.Statement:
-    """A statement for a reader."""
-    return h.Statement(
-        account=statement.account,
-        from_position=statement.start,
-        to_position=statement.stop,
-        opening=statement.opening,
-        lines=[h.StatementLine.model_validate(line._asdict()) for line in statement.lines],
-        closing=statement.closing,
-        more=statement.more,
+def statement_answer(statement: Statement, *, kind: str, time_zone: str) -> hs.Statement:
+    """A page of a statement for a reader."""
+    period, rest = statement.period, statement.rest
+    return hs.Statement.model_validate(
+        {
+            "account": statement.account,
+            "kind": kind,
+            "from_position": period.start,
+            "to_position": period.stop,
+            "from_date": period.first_day,
+            "to_date": period.last_day,
+            "time_zone": time_zone,
+            "opening": statement.opening,
+            "lines": [_line_answer(line) for line in statement.lines],
+            "closing": statement.closing,
+            "more": rest is not None,
+            "next": None if rest is None else rest.cursor(),
+        }
     )
+
+
+def _line_answer(line: Line) -> hs.StatementLine:
+    said = line._asdict()
+    return hs.StatementLine.model_validate(said | said.pop("said")._asdict())

@@ -1,5 +1,6 @@
 """The index: a read model of the journal that may be dropped at any time and is rebuilt from it.
 
+    accounts   account, position → kind                                 (what there was at a position)
     lines      account, position → minutes, time, type, transfer        (statements)
     outs       peer, stream position → journal position, chain value    (what a peer pulls)
     outcomes   transfer → journal position of what ended it             (states of transfers)
@@ -25,15 +26,18 @@ from sqlalchemy.pool import StaticPool
 
 from timebank_contracts import entries as e
 from timebank_contracts.entry_reader import EntryReader
+from timebank_contracts.figures import KindRow
 from timebank_contracts.streams import StreamHead
 from timebank_kit.journal import Journal, JournalTrouble
 from timebank_ledger.index_rows import Rows, rows_of
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
 CHUNK_ENTRIES: Final = 1_024
 
 
+_ID: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Ids sort by their bytes in every database."""
 A = TypeVar("A")
 _log = logging.getLogger(__name__)
 
@@ -50,6 +54,14 @@ class Line(NamedTuple):
     type: str
     minutes: int
     transfer: str | None
+
+
+class Standing(NamedTuple):
+    """An account at a position of the journal; the balance in minutes."""
+
+    account: str
+    kind: str
+    balance: int
 
 
 class Out(NamedTuple):
@@ -103,6 +115,13 @@ class Index:
             sa.Column("version", sa.Integer, nullable=False),
             sa.Column("position", sa.BigInteger, nullable=False),
             sa.Column("last_sha256", sa.Text, nullable=False),
+        )
+        self._accounts = sa.Table(
+            f"{prefix}accounts",
+            metadata,
+            sa.Column("account", _ID, primary_key=True),
+            sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("kind", sa.Text, nullable=False),
         )
         self._lines = sa.Table(
             f"{prefix}lines",
@@ -176,7 +195,12 @@ class Index:
     def _store(self, rows: Rows, position: int, last_sha256: str) -> None:
         self._doubtful = True
         with self._engine.begin() as connection:
-            for table, some in ((self._lines, rows.lines), (self._outs, rows.outs), (self._outcomes, rows.outcomes)):
+            for table, some in (
+                (self._accounts, rows.accounts),
+                (self._lines, rows.lines),
+                (self._outs, rows.outs),
+                (self._outcomes, rows.outcomes),
+            ):
                 if some:
                     connection.execute(table.insert(), some)
             moved = connection.execute(
@@ -249,7 +273,7 @@ class Index:
         c = self._lines.c
         found = (
             sa.select(c.position, c.time, c.type, c.minutes, c.transfer)
-            .where(c.account == account, c.position >= start, c.position < stop)
+            .where(c.account == account, c.position >= start, c.position < stop, c.minutes != 0)
             .order_by(c.position)
             .limit(limit)
         )
@@ -265,6 +289,47 @@ class Index:
             .limit(limit)
         )
         return [(account, Line(*line)) for account, *line in self._rows(found)]
+
+    def standings(self, position: int, *, after: str = "", limit: int) -> list[Standing]:
+        """Up to `limit` accounts behind the id `after`, in order of id, as the first `position` entries leave them."""
+        known = self._accounts.c
+        accounts = (
+            sa.select(known.account, known.kind)
+            .where(known.position < position, known.account > after)
+            .distinct()
+            .order_by(known.account)
+            .limit(limit)
+            .subquery()
+        )
+        minutes = sa.func.coalesce(sa.func.sum(self._lines.c.minutes), 0)
+        found = (
+            sa.select(accounts.c.account, accounts.c.kind, minutes)
+            .outerjoin(self._lines, (self._lines.c.account == accounts.c.account) & (self._lines.c.position < position))
+            .group_by(accounts.c.account, accounts.c.kind)
+            .order_by(accounts.c.account)
+        )
+        return [Standing(account, kind, int(balance)) for account, kind, balance in self._rows(found)]
+
+    def kinds(self, position: int) -> list[KindRow]:
+        """The town by kind of account, in order of kind, as the first `position` entries leave it: one question."""
+        known, lines = self._accounts.c, self._lines.c
+        accounts = sa.select(known.account, known.kind).where(known.position < position).distinct().subquery()
+        sums = (
+            sa.select(lines.account, sa.func.sum(lines.minutes).label("balance"))
+            .where(lines.position < position)
+            .group_by(lines.account)
+            .subquery()
+        )
+        balance = sa.func.coalesce(sums.c.balance, 0)
+        credit = sa.func.sum(sa.case((balance > 0, balance), else_=0))
+        debit = sa.func.sum(sa.case((balance < 0, -balance), else_=0))
+        found = (
+            sa.select(accounts.c.kind, sa.func.count(), credit, debit)
+            .outerjoin(sums, sums.c.account == accounts.c.account)
+            .group_by(accounts.c.kind)
+            .order_by(accounts.c.kind)
+        )
+        return [KindRow(kind, count, int(credit), int(debit)) for kind, count, credit, debit in self._rows(found)]
 
     def outs(self, peer: str, *, after: int, limit: int) -> list[Out]:
         """Up to `limit` messages to `peer` after stream position `after`, in order."""

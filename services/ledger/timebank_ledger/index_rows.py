@@ -13,14 +13,15 @@ from msgspec import UNSET
 
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
-from timebank_contracts.names import Identity, local_transfer
+from timebank_contracts.names import Identity, clearing, local_transfer, transit
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of the three tables, by column name."""
+    """Rows of the tables, by column name."""
 
+    accounts: list[dict[str, Any]] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
     outs: list[dict[str, Any]] = field(default_factory=list)
     outcomes: list[dict[str, Any]] = field(default_factory=list)
@@ -45,6 +46,7 @@ def rows_of(
     for entry in entries:
         message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
         transfer = transfer_of(identity, entry, message)
+        rows.accounts += [{"account": account, "kind": kind, "position": entry.n} for account, kind in _opened(entry)]
         if entry.postings is not UNSET:
             kind = e.entry_type(entry)
             for account, minutes in entry.postings:
@@ -56,6 +58,15 @@ def rows_of(
         if transfer is not None and not isinstance(entry, e.TransferPosted | e.TransferSent):
             rows.outcomes.append({"transfer": transfer, "position": entry.n})
     return rows, heads
+
+
+def _opened(entry: e.Entry) -> list[tuple[str, str]]:
+    """The accounts, with their kinds, that exist from this entry on; a peer's are named each time that it changes."""
+    if isinstance(entry, e.AccountOpenedEntry):
+        return [(entry.data.account, entry.data.kind)]
+    if isinstance(entry, e.PeerChanged):
+        return [(clearing(entry.data.peer), "clearing"), (transit(entry.data.peer), "transit")]
+    return []
 
 
 def _out(identity: Identity, heads: dict[str, StreamHead], peer: str, raw: bytes, position: int) -> dict[str, Any]:

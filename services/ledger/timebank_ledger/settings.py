@@ -9,10 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from timebank_contracts import names
+from timebank_contracts.days import ZONE_DEFAULT, read_zone
+
+
+def _known_zone(name: str) -> str:
+    return read_zone(name).key
+
 
 PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 
@@ -47,6 +53,8 @@ class Settings(BaseSettings):
     """Public event key of this node, base64: it signs the federation service's tokens."""
     registry_sha256: Annotated[str, Field(pattern=names.HASH_PATTERN)] | None = None
     """Hash of the network's first registry, from a trusted source; none: only an operator hands the first one in."""
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = ZONE_DEFAULT
+    """The town's time zone, an IANA name: it says to which day an entry belongs in reports, and nothing else."""
     clock_confirmed: bool = False
     """The clock is right although it stands more than 30 days ahead of the last entry."""
     transfer_expires_after_seconds: Annotated[int, Field(ge=60, le=30 * 86_400)] = 7 * 86_400

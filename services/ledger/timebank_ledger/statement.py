@@ -1,51 +1,161 @@
-"""Statements: opening + lines = closing, for every kind of account, over any range of the journal. Pure over the index.
+"""Statements: opening + lines = closing, for every kind of account, over any range of the journal.
 
+Sums come from the index, what a line says from its entry. A page balances by itself, and pages join.
+Reading order: `period.py` (which range), here, then `reports_csv.py` and `pages.py` (in which form).
 Source: design page 3, "What people do with it".
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
-from timebank_ledger.index import Index, Line
+from msgspec import UNSET
+
+from timebank_contracts import entries as e
+from timebank_contracts import messages as m
+from timebank_contracts.days import local_moment
+from timebank_kit.journal import Journal
+from timebank_ledger.index import Index
+from timebank_ledger.index import Line as Row
+from timebank_ledger.period import Period
 
 LINES_MAX: Final = 1_000
+CHUNK_LINES: Final = 500
+"""Lines that a stream of lines holds at a time."""
+GAP_ENTRIES_MAX: Final = 16
+"""Entries that are read for nothing rather than asked for around: a question costs as much as some entries."""
+
+
+class Said(NamedTuple):
+    """What an entry says of its transfer, where it says it."""
+
+    purpose: str | None = None
+    activity: str | None = None
+    served_on: str | None = None
+    reverses: str | None = None
+    """The transfer that it takes back."""
+    reason: str | None = None
+
+
+class Line(NamedTuple):
+    """What one entry did to the account; quantities in minutes."""
+
+    position: int
+    time: str
+    date: str
+    """The day in the town's zone."""
+    type: str
+    minutes: int
+    balance: int
+    """After the entry."""
+    transfer: str | None
+    said: Said
 
 
 class Statement(NamedTuple):
-    """One account between two journal positions; quantities in minutes. `stop` is the first position not covered."""
+    """One account over a period; quantities in minutes. `rest` is the period that was not covered, if any."""
 
     account: str
-    start: int
-    stop: int
+    period: Period
     opening: int
     lines: list[Line]
     closing: int
-    more: bool
+    rest: Period | None
 
 
-def make_statement(index: Index, account: str, *, start: int, stop: int, limit: int = LINES_MAX) -> Statement:
-    """The statement of an account over journal positions `start` to `stop` − 1.
+def make_statement(
+    index: Index, journal: Journal, account: str, period: Period, *, zone: ZoneInfo, limit: int = LINES_MAX
+) -> Statement:
+    """The statement of an account over a period.
 
-    When there are more than `limit` lines, the statement ends before the first that it has no room for, and says so:
-    each part balances by itself, and the parts join.
+    When there are more than `limit` lines, the statement ends before the first that it has no room for, and says what
+    is left: each part balances by itself, and the parts join.
 
     Args:
-        index: advanced to `stop` at least.
+        index: advanced to the period's end at least.
+        journal: that is indexed.
         account: whose.
-        start: first position, 0 or more.
-        stop: first position after it, `start` or more.
+        period: which positions.
+        zone: the town's: it says on which day an entry was written.
         limit: lines in one statement, 1 or more.
     """
-    found = index.lines(account, start=start, stop=stop, limit=limit + 1)
-    lines, more = found[:limit], len(found) > limit
-    opening = index.balance_before(account, start)
-    return Statement(
-        account=account,
-        start=start,
-        stop=found[limit].position if more else stop,
-        opening=opening,
-        lines=lines,
-        closing=opening + sum(line.minutes for line in lines),
-        more=more,
+    found = index.lines(account, start=period.start, stop=period.stop, limit=limit + 1)
+    opening = index.balance_before(account, period.start)
+    lines = _with_entries(journal, found[:limit], opening, zone)
+    rest = None
+    if len(found) > limit:
+        at = found[limit].position
+        rest = Period(start=at, stop=period.stop, first_day=period.first_day, last_day=period.last_day)
+        period = Period(start=period.start, stop=at, first_day=period.first_day, last_day=period.last_day)
+    closing = lines[-1].balance if lines else opening
+    return Statement(account=account, period=period, opening=opening, lines=lines, closing=closing, rest=rest)
+
+
+def stream_lines(
+    index: Index, journal: Journal, account: str, period: Period, *, zone: ZoneInfo, opening: int
+) -> Iterator[Line]:
+    """All lines of an account over a period, however many, holding `CHUNK_LINES` of them at a time."""
+    start, balance = period.start, opening
+    while found := index.lines(account, start=start, stop=period.stop, limit=CHUNK_LINES):
+        lines = _with_entries(journal, found, balance, zone)
+        yield from lines
+        start, balance = lines[-1].position + 1, lines[-1].balance
+
+
+def _with_entries(journal: Journal, found: Sequence[Row], opening: int, zone: ZoneInfo) -> list[Line]:
+    entries = _entries_at(journal, [line.position for line in found])
+    lines, balance = [], opening
+    for line in found:
+        balance += line.minutes
+        lines.append(
+            Line(
+                position=line.position,
+                time=line.time,
+                date=str(local_moment(line.time, zone).date()),
+                type=line.type,
+                minutes=line.minutes,
+                balance=balance,
+                transfer=line.transfer,
+                said=what_is_said(entries[line.position]),
+            )
+        )
+    return lines
+
+
+def _entries_at(journal: Journal, positions: Sequence[int]) -> dict[int, e.Entry]:
+    """The entries at these positions, which are in order: neighbours are read together."""
+    wanted = set(positions)
+    found: dict[int, e.Entry] = {}
+    first = 0
+    for at, position in enumerate(positions):
+        if at + 1 < len(positions) and positions[at + 1] - position <= GAP_ENTRIES_MAX:
+            continue
+        start = positions[first]
+        for record in journal.read(start, position - start + 1):
+            if record.position in wanted:
+                found[record.position] = e.decode_entry(record.state)
+        first = at + 1
+    return found
+
+
+def what_is_said(entry: e.Entry) -> Said:
+    """What an entry says of its transfer: of one between towns, what its message says."""
+    if isinstance(entry, e.TransferReversed):
+        return Said(reverses=entry.data.transfer, reason=entry.data.reason)
+    if isinstance(entry, e.TransferReturned):
+        return Said(reason=entry.data.reason)
+    if isinstance(entry, e.TransferPosted):
+        return _said(entry.data)
+    raw = entry.out if isinstance(entry, e.TransferSent) else entry.in_
+    message = None if raw is UNSET else m.decode_message(bytes(raw))
+    return _said(message.data) if isinstance(message, m.TransferSentMessage) else Said()
+
+
+def _said(data: e.Posted | m.Sent) -> Said:
+    return Said(
+        purpose=data.purpose,
+        activity=None if data.activity is UNSET else data.activity,
+        served_on=None if data.served_on is UNSET else data.served_on,
     )
