@@ -13,11 +13,20 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from timebank_contracts import entries as e
-from timebank_contracts import rules_accounts, rules_streams, rules_transfers
+from timebank_contracts import (
+    rules_accounts,
+    rules_claims,
+    rules_closing,
+    rules_money,
+    rules_reversal,
+    rules_streams,
+    rules_transfers,
+)
 from timebank_contracts.errors import Refusal
+from timebank_contracts.rules_reversal import Read
 from timebank_contracts.state import Book
 
-__all__ = ["RULES", "Book", "apply", "cited_position"]
+__all__ = ["READING", "RULES", "Book", "Read", "apply"]
 
 Rule = Callable[[Book, Any], None]
 
@@ -28,7 +37,8 @@ RULES: Final[dict[type[e.Entry], Rule]] = {
     e.AccountChangedEntry: rules_accounts.account_changed,
     e.AccountFrozen: rules_accounts.account_frozen,
     e.AccountUnfrozen: rules_accounts.account_unfrozen,
-    e.AccountClosed: rules_accounts.account_closed,
+    e.AccountClosing: rules_closing.account_closing,
+    e.AccountClosed: rules_closing.account_closed,
     e.AliasIssuedEntry: rules_accounts.alias_issued,
     e.AliasRevokedEntry: rules_accounts.alias_revoked,
     e.RegistryAcceptedEntry: rules_streams.registry_accepted,
@@ -42,19 +52,33 @@ RULES: Final[dict[type[e.Entry], Rule]] = {
     e.TransferRejected: rules_transfers.rejected,
     e.TransferSettled: rules_transfers.settled,
     e.TransferReturned: rules_transfers.returned,
+    e.ClaimMadeEntry: rules_claims.claim_made,
+    e.ClaimWithdrawn: rules_claims.claim_withdrawn,
+    e.ClaimDisputedEntry: rules_claims.claim_disputed,
+    e.ClaimUpheld: rules_claims.claim_upheld,
+    e.ClaimExpired: rules_claims.claim_expired,
 }
+READING: Final[dict[type[e.Entry], Callable[[Book, Any, Read], None]]] = {
+    e.TransferReversed: rules_reversal.reversed_,
+    e.MoneyRecordedEntry: rules_money.money_recorded,
+}
+"""Rules of entries that name an earlier entry of the journal, and read it."""
 
 CAUSED: Final = frozenset({e.TransferReceived, e.TransferRejected, e.TransferSettled, e.TransferReturned})
 """Entries that follow from a peer's message: only they have `in`, and only they stand between a segment's messages."""
 
 
-def apply(book: Book, entry: e.Entry, *, cited: e.Entry | None = None) -> None:
+def _nothing(position: int) -> None:
+    """For a journal none of whose entries names another."""
+
+
+def apply(book: Book, entry: e.Entry, *, read: Read = _nothing) -> None:
     """Judge the next entry and change the book by it.
 
     Args:
         book: the state after entries 0 to `entry.n` − 1.
         entry: the candidate.
-        cited: the entry at `cited_position(entry)`, where that is not None.
+        read: gives the entry at an earlier position, for those that name one (`READING`).
 
     Raises:
         Refusal: the rules say no; the book is unchanged.
@@ -70,16 +94,10 @@ def apply(book: Book, entry: e.Entry, *, cited: e.Entry | None = None) -> None:
     caused = type(entry) in CAUSED
     if caused != (entry.in_ is not UNSET) or caused != (book.pending is not None):
         raise Refusal("segment_pending")
-    if type(entry) is e.TransferReversed:
-        rules_transfers.reversed_(book, entry, cited)
-    else:
+    reading = READING.get(type(entry))
+    if reading is None:
         RULES[type(entry)](book, entry)
+    else:
+        reading(book, entry, lambda position: read(position) if position < book.n else None)
     book.n += 1
     book.time = entry.time
-
-
-def cited_position(entry: e.Entry) -> int | None:
-    """Journal position of the earlier entry that `apply` needs beside this one, or None."""
-    if type(entry) is e.TransferReversed:
-        return rules_transfers.reversal_target(entry)
-    return None

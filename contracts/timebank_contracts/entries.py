@@ -8,59 +8,75 @@ Source: design page 3, "Entries"; PROTOCOL.md E1 to E4.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from timebank_contracts import canonical
+from timebank_contracts.entry_data import (
+    POSTINGS_MAX,
+    AccountChanged,
+    AccountNamed,
+    AccountOpened,
+    Actor,
+    AliasIssued,
+    AliasRevoked,
+    ClaimDisputed,
+    ClaimMade,
+    ClaimNamed,
+    Frozen,
+    MoneyRecorded,
+    Opened,
+    Peer,
+    Policy,
+    Posted,
+    Postings,
+    RegistryAccepted,
+    Returned,
+    Reversed,
+    SegmentAccepted,
+    SentTo,
+    Settled,
+    Shares,
+    Thawed,
+)
 from timebank_contracts.errors import Malformed
 from timebank_contracts.fields import (
-    AccountId,
-    Activity,
-    ActorId,
-    ActorKind,
-    Alias,
-    Ceiling,
     CommandKey,
-    ConfirmedBy,
-    Day,
     Digest,
-    Floor,
-    Generation,
-    Hash,
     JournalPosition,
-    Minutes,
-    Network,
-    Node,
-    OpenedKind,
-    PeerState,
-    PostedMinutes,
-    Purpose,
-    RawKey,
-    RejectionReason,
-    ReversalReason,
-    StreamPosition,
     Time,
-    TransferId,
-    Version,
 )
 
-POSTINGS_MAX: Final = 256
-Postings = Annotated[list[tuple[AccountId, PostedMinutes]], Meta(min_length=2, max_length=POSTINGS_MAX)]
-Shares = Annotated[list[tuple[AccountId, Minutes]], Meta(min_length=1, max_length=POSTINGS_MAX)]
-
-
-class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """Base of every `data` object."""
-
-
-class Actor(_Data, frozen=True):
-    """Who acted: a kind, an opaque id, and the mandate under which they acted for somebody else."""
-
-    kind: ActorKind
-    id: ActorId | UnsetType = UNSET
-    mandate: ActorId | UnsetType = UNSET
+__all__ = [
+    "POSTINGS_MAX",
+    "AccountChanged",
+    "AccountNamed",
+    "AccountOpened",
+    "Actor",
+    "AliasIssued",
+    "AliasRevoked",
+    "ClaimDisputed",
+    "ClaimMade",
+    "ClaimNamed",
+    "Frozen",
+    "MoneyRecorded",
+    "Opened",
+    "Peer",
+    "Policy",
+    "Posted",
+    "Postings",
+    "RegistryAccepted",
+    "Returned",
+    "Reversed",
+    "SegmentAccepted",
+    "SentTo",
+    "Settled",
+    "Shares",
+    "Thawed",
+]
+"""What entries say is imported from here together with them."""
 
 
 class Entry(
@@ -82,114 +98,6 @@ class Entry(
     command: Digest | UnsetType = UNSET
     in_: Raw | UnsetType = msgspec.field(name="in", default=UNSET)
     out: Raw | UnsetType = UNSET
-
-
-class Opened(_Data, frozen=True):
-    network: Network
-    node: Node
-    generation: Generation
-    rules: Version
-    """Version of the rules by which `apply` judges this journal."""
-
-
-class Policy(_Data, frozen=True):
-    default_floor: Floor
-    default_ceiling: Ceiling
-    debt_limit: Ceiling
-    """Minutes that the town may owe all its peers together."""
-
-
-class RegistryAccepted(_Data, frozen=True):
-    version: Version
-    sha256: Hash
-
-
-class Peer(_Data, frozen=True):
-    """A peer as the registry in force says and this node limits it; limits in minutes."""
-
-    peer: Node
-    generation: Generation
-    state: PeerState
-    owe_limit: Ceiling
-    """Minutes that we may owe the peer."""
-    owed_limit: Ceiling
-    """Minutes that the peer may owe us."""
-    event_keys: Annotated[list[RawKey], Meta(max_length=4)]
-
-
-class Frozen(_Data, frozen=True):
-    """The stream from `peer` stops at `position`: a validly signed message there breaks the contract."""
-
-    peer: Node
-    generation: Generation
-    position: StreamPosition
-    code: str
-    segment_sha256: Hash
-
-
-class Thawed(_Data, frozen=True):
-    peer: Node
-    reason: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$")]
-
-
-class SegmentAccepted(_Data, frozen=True):
-    envelope: Raw
-    """The DSSE envelope, verbatim; the messages follow as the `in` of the next entries."""
-
-
-class AccountOpened(_Data, frozen=True):
-    account: AccountId
-    kind: OpenedKind
-    floor: Floor
-    ceiling: Ceiling
-
-
-class AccountChanged(_Data, frozen=True):
-    account: AccountId
-    floor: Floor
-    ceiling: Ceiling
-
-
-class AccountNamed(_Data, frozen=True):
-    account: AccountId
-
-
-class AliasIssued(_Data, frozen=True):
-    account: AccountId
-    alias: Alias
-    audience: Node | UnsetType = UNSET
-    """The one peer that may use it; absent: public (a QR code)."""
-
-
-class AliasRevoked(_Data, frozen=True):
-    alias: Alias
-
-
-class Posted(_Data, frozen=True):
-    purpose: Purpose
-    confirmed_by: ConfirmedBy
-    activity: Activity | UnsetType = UNSET
-    served_on: Day | UnsetType = UNSET
-    given: Shares | UnsetType = UNSET
-    """Minutes of time given, per giver, where they differ from the minutes credited (a group session)."""
-
-
-class SentTo(_Data, frozen=True):
-    peer: Node
-
-
-class Settled(_Data, frozen=True):
-    transfer: TransferId
-
-
-class Returned(_Data, frozen=True):
-    transfer: TransferId
-    reason: RejectionReason
-
-
-class Reversed(_Data, frozen=True):
-    transfer: TransferId
-    reason: ReversalReason
 
 
 class NodeOpened(Entry, frozen=True, kw_only=True, tag="node.opened"):
@@ -236,6 +144,10 @@ class AccountUnfrozen(Entry, frozen=True, kw_only=True, tag="account.unfrozen"):
     data: AccountNamed
 
 
+class AccountClosing(Entry, frozen=True, kw_only=True, tag="account.closing"):
+    data: AccountNamed
+
+
 class AccountClosed(Entry, frozen=True, kw_only=True, tag="account.closed"):
     data: AccountNamed
 
@@ -276,6 +188,30 @@ class TransferReversed(Entry, frozen=True, kw_only=True, tag="transfer.reversed"
     data: Reversed
 
 
+class ClaimMadeEntry(Entry, frozen=True, kw_only=True, tag="claim.made"):
+    data: ClaimMade
+
+
+class ClaimWithdrawn(Entry, frozen=True, kw_only=True, tag="claim.withdrawn"):
+    data: ClaimNamed
+
+
+class ClaimDisputedEntry(Entry, frozen=True, kw_only=True, tag="claim.disputed"):
+    data: ClaimDisputed
+
+
+class ClaimUpheld(Entry, frozen=True, kw_only=True, tag="claim.upheld"):
+    data: ClaimNamed
+
+
+class ClaimExpired(Entry, frozen=True, kw_only=True, tag="claim.expired"):
+    data: ClaimNamed
+
+
+class MoneyRecordedEntry(Entry, frozen=True, kw_only=True, tag="money.recorded"):
+    data: MoneyRecorded
+
+
 AnyEntry = (
     NodeOpened
     | PolicyChanged
@@ -288,6 +224,7 @@ AnyEntry = (
     | AccountChangedEntry
     | AccountFrozen
     | AccountUnfrozen
+    | AccountClosing
     | AccountClosed
     | AliasIssuedEntry
     | AliasRevokedEntry
@@ -298,6 +235,12 @@ AnyEntry = (
     | TransferReceived
     | TransferRejected
     | TransferReversed
+    | ClaimMadeEntry
+    | ClaimWithdrawn
+    | ClaimDisputedEntry
+    | ClaimUpheld
+    | ClaimExpired
+    | MoneyRecordedEntry
 )
 
 _decoder: Final[msgspec.json.Decoder[AnyEntry]] = msgspec.json.Decoder(AnyEntry)

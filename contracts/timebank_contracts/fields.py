@@ -65,6 +65,18 @@ OpenedKind = Literal["member", "organisation", "programme", "pot", "grant", "ope
 ActorKind = Literal["member", "broker", "delegate", "partner", "operator", "peer", "rule"]
 PeerState = Literal["open", "suspended", "closed"]
 ReversalReason = Literal["mistake", "not_given", "duplicate", "other"]
+SupportReason = Literal["welcome", "hardship", "cover", "event", "other"]
+"""Why the pot, the issuer or a correction gives; coarse on purpose."""
+DisputeReason = Literal["not_given", "other_minutes", "other_day", "duplicate", "other"]
+MoneyKind = Literal["grant", "fee", "donation", "materials", "travel", "pay", "other"]
+SettledBy = Literal["cash", "bank", "card", "voucher", "other"]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
+"""ISO 4217."""
+MinorUnits = Annotated[int, Meta(ge=-1_000_000_000_000, le=1_000_000_000_000)]
+"""Pence, cents: the smallest coin of the currency."""
+Percent = Annotated[int, Meta(ge=0, le=100)]
+ClaimDays = Annotated[int, Meta(ge=1, le=366)]
+DaysOrNever = Annotated[int, Meta(ge=0, le=366)]
 RejectionReason = Literal[
     "alias_unknown",
     "account_closed",

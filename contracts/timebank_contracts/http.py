@@ -15,7 +15,7 @@ from timebank_contracts import names
 from timebank_contracts.amounts import LIMIT_MAX, MINUTES_MAX
 from timebank_contracts.entries import POSTINGS_MAX
 from timebank_contracts.errors import Malformed
-from timebank_contracts.fields import Activity, ConfirmedBy, OpenedKind, Purpose, ReversalReason
+from timebank_contracts.fields import Activity, ConfirmedBy, OpenedKind, Purpose, ReversalReason, SupportReason
 from timebank_contracts.moments import DATE_PATTERN, TIME_PATTERN, parse_date
 
 BATCH_MAX = 1_000
@@ -38,6 +38,14 @@ def _possible_date(text: str) -> str:
 
 AccountId = Annotated[
     str, Field(pattern=names.ACCOUNT_PATTERN, description="An account of this town.", examples=["alys"])
+]
+ProgrammeId = Annotated[
+    str,
+    Field(
+        pattern=names.ACCOUNT_PATTERN,
+        description="The programme that it belongs to: an account of this town.",
+        examples=["garden-days"],
+    ),
 ]
 PeerId = Annotated[str, Field(pattern=names.NODE_PATTERN, description="Another town.", examples=["barry"])]
 AliasId = Annotated[
@@ -112,9 +120,15 @@ class _Said(Model):
     served_on: ServedOn | None = None
     confirmed_by: ConfirmedBy | None = Field(
         default=None,
-        description="Who confirmed it; kept for transfers within the town. By default the receiver for a member's own "
-        "payment, the broker for a broker's.",
+        description="Who confirmed it; kept in the payer's town. By default the receiver for a member's own payment, "
+        "the broker for a broker's.",
         examples=["receiver"],
+    )
+    programme: ProgrammeId | None = None
+    reason: SupportReason | None = Field(
+        default=None,
+        description="Why the pot gives support; a grant or correction may say it.",
+        examples=["welcome"],
     )
 
 
@@ -159,6 +173,9 @@ TAGS = frozenset({"here", "there", "single", "group"})
 
 class NewReversal(Model):
     reason: ReversalReason = Field(description="Why it is taken back.", examples=["mistake"])
+    minutes: Minutes | None = Field(
+        default=None, description="How many of the minutes credited; by default all that is left.", examples=[30]
+    )
 
 
 class NewAccount(Model):
@@ -170,6 +187,9 @@ class NewAccount(Model):
     """By default the town's."""
     ceiling: CeilingMinutes | None = None
     """By default the town's."""
+    owner: AccountId | None = Field(
+        default=None, description="The organisation that runs a programme.", examples=["library"]
+    )
 
 
 class NewLimits(Model):

@@ -1,10 +1,10 @@
-"""Rules of transfers: within the town, between towns, and taken back.
+"""Rules of transfers: within the town and between towns. (Taken back: `rules_reversal.py`.)
 
     posted                        sent ── received ──▶ settled
                                     └──── rejected ──▶ returned        (the payee's node decides, once)
 
 Each rule checks first and changes the book last. Signs: a balance is what the town owes the holder.
-Source: design page 2, "Transfer between towns" and "Signs, limits, identities"; PROTOCOL.md T1 to T12.
+Source: design page 2, "Transfer between towns" and "Signs, limits, identities"; PROTOCOL.md T1 to T11, T14.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from msgspec import UNSET
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.amounts import MINUTES_MAX
-from timebank_contracts.errors import Breach, Malformed, Refusal
+from timebank_contracts.errors import Breach, Refusal
 from timebank_contracts.moments import served_on_is_possible
-from timebank_contracts.names import clearing, federated_transfer, local_transfer, parse_transfer, transit
-from timebank_contracts.rules_accounts import open_account
+from timebank_contracts.names import clearing, federated_transfer, transit
+from timebank_contracts.rules_accounts import BROKERS, check_programme, open_account
+from timebank_contracts.rules_claims import check_confirmation, note_confirmation
 from timebank_contracts.rules_streams import (
     advance_incoming,
     advance_outgoing,
@@ -27,8 +28,6 @@ from timebank_contracts.rules_streams import (
     outgoing_message,
 )
 from timebank_contracts.state import PAYABLE_KINDS, Account, Book, OpenTransfer, PeerState
-
-BROKERS: Final = frozenset({"broker", "operator", "rule"})
 
 
 class Side(NamedTuple):
@@ -96,14 +95,29 @@ def posted(book: Book, entry: e.TransferPosted) -> None:
         raise Refusal("purpose_invalid", "Only a service has an activity and given minutes.")
     if data.given is not UNSET:
         _check_given(data.given, postings)
+    if data.reason is not UNSET or data.purpose == "support":
+        _check_reason(data)
+    if data.programme is not UNSET:
+        check_programme(book, data.programme)
+    confirmed = None if data.claim is UNSET else check_confirmation(book, entry, data.claim)
     for account, minutes in legs:
         account.balance += minutes
+    if confirmed is not None:
+        note_confirmation(book, entry, confirmed)
+
+
+_REASONED: Final = frozenset({"support", "grant", "correction"})
+
+
+def _check_reason(data: e.Posted) -> None:
+    if data.purpose not in _REASONED or (data.purpose == "support" and data.reason is UNSET):
+        raise Refusal("reason_needed")
 
 
 def check_debit(account: Account, minutes: int, kinds: frozenset[str]) -> None:
     """Raise unless `minutes` may leave the account; `kinds` are those that the purpose allows."""
     if account.state != "open":
-        raise Refusal("account_closed" if account.state == "closed" else "account_frozen")
+        raise Refusal(f"account_{account.state}")
     if account.kind not in kinds:
         raise Refusal("purpose_invalid", f"This purpose takes nothing from an account of kind {account.kind}.")
     if account.balance - minutes < account.floor:
@@ -152,6 +166,8 @@ def sent(book: Book, entry: e.TransferSent) -> None:
     if book.debt - max(0, peer.debt) + max(0, peer.debt + data.minutes) > book.debt_limit:
         raise Refusal("debt_limit_exceeded")
     _check_service(data, entry.time)
+    if entry.data.programme is not UNSET:
+        check_programme(book, entry.data.programme)
     payer.balance -= data.minutes
     payer.in_transit += data.minutes
     book.change_debt(peer, 0, data.minutes)
@@ -296,66 +312,6 @@ def _close_transfer(book: Book, transfer: str, found: OpenTransfer) -> None:
 def _same_transfer(entry: e.TransferSettled | e.TransferReturned, transfer: str) -> None:
     if entry.data.transfer != transfer:
         raise Refusal("segment_invalid", "The entry names another transfer than the message.")
-
-
-def reversal_target(entry: e.TransferReversed) -> int:
-    """Journal position of the transfer that is taken back; raises `transfer_unknown` for one between towns."""
-    try:
-        name = parse_transfer(entry.data.transfer)
-    except Malformed as error:
-        raise Refusal("transfer_unknown") from error
-    if name.peer is not None:
-        raise Refusal("not_reversible")
-    return name.position
-
-
-def reversal_postings(book: Book, original: e.Entry) -> list[tuple[str, int]]:
-    """The postings that take a transfer back: every account of it, with the pot bearing what an account cannot.
-
-    No account is taken below its floor; a closed account neither pays nor is paid. The pot's own posting, if any,
-    stands last, or joins the pot's leg of the original.
-    """
-    assert original.postings is not UNSET
-    shares: dict[str, int] = {}
-    for account_id, minutes in original.postings:
-        account = book.accounts[account_id]
-        share = -minutes
-        if account_id != "pot":
-            if account.state == "closed":
-                share = 0
-            elif share < 0:
-                share = -min(minutes, max(0, account.balance - account.floor))
-        shares[account_id] = share
-    missing = sum(shares.values())
-    if missing:
-        shares["pot"] = shares.pop("pot", 0) - missing
-    return [(account_id, minutes) for account_id, minutes in shares.items() if minutes]
-
-
-def reversed_(book: Book, entry: e.TransferReversed, cited: e.Entry | None) -> None:
-    if entry.by.kind not in BROKERS:
-        raise Refusal("purpose_invalid", "A broker or operator takes a transfer back.")
-    position = reversal_target(entry)
-    if entry.data.transfer != local_transfer(book.me, position) or cited is None or cited.n != position:
-        raise Refusal("transfer_unknown")
-    if type(cited) is not e.TransferPosted:
-        raise Refusal("not_reversible")
-    if position in book.reversed:
-        raise Refusal("already_reversed")
-    postings = reversal_postings(book, cited)
-    if entry.out is not UNSET or not postings or entry.postings != postings:
-        raise Refusal("posting_invalid", "The postings are not those that take the transfer back.")
-    pot = book.accounts.get("pot")
-    taken = dict(postings).get("pot", 0)
-    if taken and pot is None:
-        raise Refusal("account_unknown", "The pot would bear a part of this, and the town has none; open it first.")
-    if taken < 0 and pot is not None and pot.balance + taken < pot.floor:
-        raise Refusal("floor", "The account cannot give the minutes back and the pot cannot bear them.")
-    if abs(taken) > MINUTES_MAX:
-        raise Refusal("amount_out_of_range", "The pot would bear more than one posting may move.")
-    book.reversed.add(position)
-    for account_id, minutes in postings:
-        book.accounts[account_id].balance += minutes
 
 
 def _peer(book: Book, peer: str) -> PeerState:

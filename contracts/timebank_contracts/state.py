@@ -1,8 +1,9 @@
 """The state of a book: accounts, peers, open transfers. A pure function of the journal, and mutable by `apply` only.
 
-Reading order: here, then `book.py`, then `rules_accounts.py`, `rules_transfers.py`, `rules_streams.py`.
-Memory is bounded by accounts, aliases (revoked ones too, they never come back), reversals, peers and transfers in
-flight, never by the number of entries: a transfer within the town leaves nothing but balances.
+Reading order: here, then `book.py`, then the rules: `rules_accounts.py`, `rules_transfers.py`, `rules_claims.py`,
+`rules_streams.py` and the smaller ones.
+Memory is bounded by accounts, aliases (revoked ones too, they never come back), reversals, open claims, peers and
+transfers in flight, never by the number of entries: a transfer within the town leaves nothing but balances.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ class Account:
     in_transit: int = 0
     """Sent to other towns and not yet decided: counts against the ceiling, so that a return always fits."""
     state: str = "open"
-    """open, frozen (no new debit) or closed."""
+    """open, frozen (no new debit), closing (no new debit, for a leaver) or closed."""
+    open_claims: int = 0
+    """Claims that name it, as giver or receiver, and are not ended."""
+    closing_since: str = ""
+    owner: str = ""
+    """The organisation that runs a programme; empty for none."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,6 +54,38 @@ class OpenTransfer:
     position: int
     """Journal position of its `transfer.sent`."""
     sent_at: str
+
+
+@dataclass(slots=True, frozen=True)
+class Claim:
+    """A claim that is not ended; quantities in minutes."""
+
+    giver: str
+    receiver: str
+    minutes: int
+    activity: str
+    served_on: str
+    given_minutes: int
+    """Time given; 0: as many as the minutes."""
+    programme: str
+    agreed_minutes: int
+    """From a booking; 0: there was none, and the rule confirms nothing by itself."""
+    made_at: str
+    expires_at: str
+    disputed: bool = False
+    reopened: bool = False
+    """Its transfer came back: the rule never confirms it again."""
+
+
+@dataclass(slots=True, frozen=True)
+class RuleConfirmed:
+    """A claim that the rule confirmed: its receiver may still dispute it."""
+
+    receiver: str
+    transfer: int
+    """Journal position of the transfer."""
+    until: str
+    disputed: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -105,8 +143,17 @@ class Book:
     revoked_aliases: set[str] = field(default_factory=set)
     peers: dict[str, PeerState] = field(default_factory=dict)
     open_transfers: dict[str, OpenTransfer] = field(default_factory=dict)
-    reversed: set[int] = field(default_factory=set)
-    """Journal positions of transfers that were taken back."""
+    claim_tolerance_percent: int = 0
+    claim_expires_after_days: int = 60
+    auto_confirm_after_days: int = 0
+    leaver_after_days: int = 30
+    reversed: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Journal position of a transfer → minutes taken back of each posting; empty when all were."""
+    claims: dict[str, Claim] = field(default_factory=dict)
+    rule_confirmed: dict[str, RuleConfirmed] = field(default_factory=dict)
+    """In order of time; forgotten when nobody may dispute them any more."""
+    money_corrected: set[int] = field(default_factory=set)
+    """Journal positions of money records that were taken back."""
     pending: PendingSegment | None = None
 
     @property

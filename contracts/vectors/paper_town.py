@@ -21,7 +21,8 @@ from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_contracts.moments import show_time
 from timebank_contracts.names import clearing, federated_transfer, transit
-from timebank_contracts.rules_transfers import decide, reversal_postings
+from timebank_contracts.rules_reversal import reversal_postings
+from timebank_contracts.rules_transfers import decide
 from timebank_contracts.streams import StreamHead, chain_start, fold
 
 NETWORK = "timebank.wales"
@@ -60,11 +61,10 @@ class PaperTown:
 
     def write(self, kind: type[AnEntry], data: Any, *, by: e.Actor = OPERATOR, **rest: Any) -> AnEntry:
         """Build the next entry, let `apply` judge it and keep its bytes; raises what `apply` raises."""
-        cited = rest.pop("cited", None)
         head: dict[str, Any] = {"n": self.book.n, "time": self.now, "by": by, "data": data}
         entry = kind(**(head | rest))
         raw = e.encode_entry(entry)
-        apply(self.book, entry, cited=cited)
+        apply(self.book, entry, read=self.entries.__getitem__)
         self.entries.append(entry)
         self.journal.append(raw)
         if entry.out is not UNSET:
@@ -99,15 +99,17 @@ class PaperTown:
         """A transfer within the town."""
         if purpose == "service":
             data = {"activity": "garden", "served_on": self.now[:10], **data}
+        if purpose == "support":
+            data = {"reason": "welcome", **data}
         posted = e.Posted(purpose=purpose, confirmed_by="receiver", **data)
         return self.write(e.TransferPosted, posted, by=by, postings=list(postings))
 
-    def reverse(self, position: int) -> e.Entry:
-        """Take the transfer at a journal position back."""
-        cited = self.entries[position]
-        data = e.Reversed(transfer=f"{self.node}.g1.{position}", reason="mistake")
-        postings = reversal_postings(self.book, cited)
-        return self.write(e.TransferReversed, data, postings=postings, cited=cited)
+    def reverse(self, position: int, minutes: int | None = None) -> e.Entry:
+        """Take the transfer at a journal position back, or so many minutes of it."""
+        part = UNSET if minutes is None else minutes
+        data = e.Reversed(transfer=f"{self.node}.g1.{position}", reason="mistake", minutes=part)
+        postings = reversal_postings(self.book, self.entries[position], minutes)
+        return self.write(e.TransferReversed, data, postings=postings)
 
     def envelope(self, peer: str) -> dict[str, Any]:
         """The CloudEvents attributes of the next message to a peer."""

@@ -9,7 +9,7 @@ from deploy.bench.bench_journal import IDENTITY, LOG_KEY, opened_writer, submit_
 from deploy.bench.exchanges import post_commands
 from deploy.bench.setting import BenchTrouble, Setting
 from timebank_audit.verify import verify
-from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.book import READING, Book, apply
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.note import VerifierKey
 from timebank_kit.journal import scan
@@ -29,7 +29,7 @@ def bench_audit(setting: Setting) -> None:
     book, reader = Book(), EntryReader()
     for start in range(0, len(raws), BUNDLE_ENTRIES):
         for entry in reader.read(raws[start : start + BUNDLE_ENTRIES]):
-            assert cited_position(entry) is None, "this load takes nothing back"
+            assert type(entry) not in READING, "this load takes nothing back"
             apply(book, entry)
     seconds = time.perf_counter() - began
     note = f"{len(raws):,} entries decoded, held to be canonical, and judged by `apply`"

@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from timebank_contracts import canonical, dsse
 from timebank_contracts import entries as e
-from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.book import Book, apply
 from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.log_files import town_files
 from timebank_contracts.moments import show_time
@@ -78,8 +78,7 @@ class Writer:
     def write(self, written: list[e.Entry]) -> None:
         """Apply entries and keep them."""
         for entry in written:
-            at = cited_position(entry)
-            apply(self.book, entry, cited=None if at is None else e.decode_entry(self.raws[at]))
+            apply(self.book, entry, read=lambda at: e.decode_entry(self.raws[at]))
             self.raws.append(e.encode_entry(entry))
 
     def do(self, command: c.Command, *, time: str | None = None) -> e.Entry:

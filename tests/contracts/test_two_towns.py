@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contracts.vectors.paper_town import PaperTown
 from contracts.vectors.vectors_journal import tell_two_towns
 from timebank_contracts import cut
-from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.book import Book, apply
 
 ABERDARE, BARRY = tell_two_towns()
 
@@ -18,8 +18,7 @@ ABERDARE, BARRY = tell_two_towns()
 def at(town: PaperTown, size: int) -> cut.TownAtCut:
     book, decisions = Book(), dict[str, bool]()
     for entry in town.entries[:size]:
-        position = cited_position(entry)
-        apply(book, entry, cited=None if position is None else town.entries[position])
+        apply(book, entry, read=town.entries.__getitem__)
         cut.note_decision(decisions, entry)
     return cut.town_at_cut(book, decisions)
 
@@ -28,8 +27,7 @@ def heads(town: PaperTown, size: int, peer: str) -> tuple[int, int]:
     """How many messages the first entries wrote to the peer, and applied of its stream."""
     book = Book()
     for entry in town.entries[:size]:
-        position = cited_position(entry)
-        apply(book, entry, cited=None if position is None else town.entries[position])
+        apply(book, entry, read=town.entries.__getitem__)
     found = book.peers.get(peer)
     return (0, 0) if found is None else (found.outgoing.n, found.incoming.n)
 

@@ -15,7 +15,7 @@ from timebank_contracts import checkpoint, dsse, keys, merkle, note, tiles
 from timebank_contracts import messages as m
 from timebank_contracts.accept import Duplicate, Gap, RolledBack, StopsAt, Unsigned, judge_segment
 from timebank_contracts.amounts import parse_amount
-from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.book import Book, apply
 from timebank_contracts.entries import decode_entry, encode_entry
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.invariants import broken_invariants
@@ -232,8 +232,7 @@ def replay_lines(name: str) -> Book:
     book = Book()
     entries = [decode_entry(raw) for raw in lines(name)]
     for entry in entries:
-        position = cited_position(entry)
-        apply(book, entry, cited=None if position is None else entries[position])
+        apply(book, entry, read=entries.__getitem__)
         assert not broken_invariants(book)
     return book
 

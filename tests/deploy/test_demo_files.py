@@ -98,6 +98,7 @@ class SeasonOnPaper:
             activity=UNSET if row.activity is None else row.activity,  # type: ignore[arg-type]
             served_on=UNSET if row.served_on is None else row.served_on,
             given=UNSET if given is None else given,
+            reason="other" if row.purpose == "support" else UNSET,
         )
         self.towns[row.payer_town].write(e.TransferPosted, data, by=by, postings=postings_of(step))
 

@@ -92,7 +92,7 @@ def test_a_reversal_that_a_missing_pot_would_bear_is_refused() -> None:
     reverse = c.ReverseTransfer(by=OPERATOR, transfer=f"aberdare.g1.{original.n}", reason="mistake")
     with pytest.raises(Refusal, match="account_unknown"):
         ledger.do(reverse)
-    assert (ledger.book.accounts["bryn"].balance, ledger.book.reversed) == (60, set())
+    assert (ledger.book.accounts["bryn"].balance, ledger.book.reversed) == (60, {})
     ledger.open("pot", "pot")
     ledger.do(reverse)
     assert {name: account.balance for name, account in ledger.book.accounts.items()} == {

@@ -193,8 +193,16 @@ class Clients:
         purpose, payer, payee = self.chance.choice(
             (("pot", self._member(), "pot"), ("support", "pot", self._member()), ("grant", "grant", self._member()))
         )
-        postings = ((payer, -minutes), (payee, minutes))
-        self.ask(town, c.PostTransfer(by=BROKER, postings=postings, purpose=purpose, confirmed_by="broker"))
+        self.ask(
+            town,
+            c.PostTransfer(
+                by=BROKER,
+                postings=((payer, -minutes), (payee, minutes)),
+                purpose=purpose,
+                confirmed_by="broker",
+                reason="hardship" if purpose == "support" else None,
+            ),
+        )
 
     def _reverse(self, town: Town) -> None:
         posted = self.posted[town.name]

@@ -15,7 +15,7 @@ from tests.simulation.rules import Rules
 from tests.simulation.schedule import Schedule
 from timebank_contracts import entries as e
 from timebank_contracts.accept import RolledBack, StopsAt
-from timebank_contracts.book import apply, cited_position
+from timebank_contracts.book import apply
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_contracts.registry import Registry
@@ -262,9 +262,7 @@ def replayed(raws: Sequence[bytes], *, read: Callable[[e.Entry], None] = lambda 
     memory = Memory()
     for raw in raws:
         entry = e.decode_entry(raw)
-        position = cited_position(entry)
-        cited = e.decode_entry(raws[position]) if position is not None and position < len(raws) else None
-        apply(memory.book, entry, cited=cited)
+        apply(memory.book, entry, read=lambda position: e.decode_entry(raws[position]))
         read(entry)
         memory.tree.append(leaf_hash(raw))
         if isinstance(entry.key, str):

@@ -19,7 +19,7 @@ from timebank_audit.log import EntryFile
 from timebank_audit.refusals import code_of
 from timebank_audit.registries import Registries
 from timebank_contracts import entries as e
-from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.book import Book, apply
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.invariants import broken_invariants
@@ -95,9 +95,7 @@ class Replay:
         kind = type(entry)
         if kind is e.SegmentAcceptedEntry:
             self._check_segment_key(entry)
-        at = cited_position(entry)
-        cited = e.decode_entry(self._entries[at]) if at is not None and at < self.book.n else None
-        apply(self.book, entry, cited=cited)
+        apply(self.book, entry, read=self._read)
         self._seen[kind] += 1
         if isinstance(entry, e.RegistryAcceptedEntry):
             self._registries.accepted(entry)
@@ -114,6 +112,9 @@ class Replay:
                 stream.out.append(entry.n)
         else:
             self.listing.other(entry)
+
+    def _read(self, position: int) -> e.Entry:
+        return e.decode_entry(self._entries[position])
 
     def _check_segment_key(self, entry: e.Entry) -> None:
         peer = self.book.peers.get(entry.by.id) if entry.by.id is not UNSET else None
@@ -195,6 +196,5 @@ def book_at(entries: EntryFile, end: int) -> Book:
     book, reader = Book(), EntryReader()
     for raws in entries.bundles(end):
         for entry in reader.read(raws):
-            at = cited_position(entry)
-            apply(book, entry, cited=None if at is None else e.decode_entry(entries[at]))
+            apply(book, entry, read=lambda position: e.decode_entry(entries[position]))
     return book

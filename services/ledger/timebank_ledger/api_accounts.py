@@ -57,6 +57,7 @@ async def open_account(
         kind=body.kind,
         floor=body.floor,
         ceiling=body.ceiling,
+        owner=body.owner,
     )
     entry = only_entry(await write(edge, command))
     assert isinstance(entry, e.AccountOpenedEntry)

@@ -168,7 +168,8 @@ async def reverse_transfer(
     body: asked.NewReversal,
     response: Response,
 ) -> h.Transfer:
-    """Take a transfer within the town back, whole; what an account cannot give back comes from the pot."""
-    head = _asking(edge, caller, key).head({"kind": "reversal", "transfer": transfer, "reason": body.reason})
-    command = c.ReverseTransfer(**head, transfer=transfer, reason=body.reason)
+    """Take a transfer within the town back, or a part of it; what an account cannot give comes from the pot."""
+    content = {"kind": "reversal", "transfer": transfer} | body.model_dump(exclude_none=True)
+    head = _asking(edge, caller, key).head(content)
+    command = c.ReverseTransfer(**head, transfer=transfer, reason=body.reason, minutes=body.minutes)
     return _written(edge, await write(edge, command), response)

@@ -42,6 +42,10 @@ class Single(Protocol):
     @property
     def confirmed_by(self) -> str | None: ...
     @property
+    def programme(self) -> str | None: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
     def expires_in_seconds(self) -> int | None: ...
 
 
@@ -95,7 +99,9 @@ def single_command(
             minutes=asked.minutes,
             node=node,
             payer=asked.payer,
+            programme=asked.programme,
             purpose=asked.purpose,
+            reason=asked.reason,
             served_on=asked.served_on,
         )
     )
@@ -108,6 +114,8 @@ def single_command(
         "confirmed_by": _confirmed_by(asking.caller, asked.confirmed_by),
         "activity": asked.activity,
         "served_on": asked.served_on,
+        "programme": asked.programme,
+        "reason": asked.reason,
     }
     if account is None:
         return c.PostTransfer(**head, **said, postings=(paid,), payee=alias, given_minutes=given_minutes)
@@ -118,6 +126,8 @@ def single_command(
 def _send(asked: Single, asking: Asking, head: dict[str, Any], node: str, alias: str) -> c.SendTransfer:
     if asked.purpose not in CROSS_PURPOSES:
         raise Refusal("purpose_invalid", "Between towns a transfer is a service or a gift.")
+    if asked.reason is not None:
+        raise Refusal("reason_needed")
     seconds = asked.expires_in_seconds or asking.expires_after_seconds
     return c.SendTransfer(
         **head,
@@ -131,6 +141,8 @@ def _send(asked: Single, asking: Asking, head: dict[str, Any], node: str, alias:
         activity=asked.activity,
         served_on=asked.served_on,
         given_minutes=asked.given_minutes,
+        confirmed_by=_confirmed_by(asking.caller, asked.confirmed_by),
+        programme=asked.programme,
     )
 
 
@@ -145,6 +157,10 @@ class Said(Protocol):
     def served_on(self) -> str | None: ...
     @property
     def confirmed_by(self) -> str | None: ...
+    @property
+    def programme(self) -> str | None: ...
+    @property
+    def reason(self) -> str | None: ...
 
 
 Shares = Sequence[tuple[str, int]]
@@ -162,7 +178,9 @@ def group_command(asked: Said, postings: Shares, given: Shares | None, asking: A
             confirmed_by=asked.confirmed_by,
             given=None if given is None else [list(share) for share in given],
             postings=[list(posting) for posting in postings],
+            programme=asked.programme,
             purpose=asked.purpose,
+            reason=asked.reason,
             served_on=asked.served_on,
         )
     )
@@ -174,6 +192,8 @@ def group_command(asked: Said, postings: Shares, given: Shares | None, asking: A
         activity=asked.activity,
         served_on=asked.served_on,
         given=None if given is None else tuple(given),
+        programme=asked.programme,
+        reason=asked.reason,
     )
 
 

@@ -48,6 +48,8 @@ class BatchItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     activity: f.Activity | None = None
     served_on: f.Day | None = None
     confirmed_by: f.ConfirmedBy | None = None
+    programme: f.AccountId | None = None
+    reason: f.SupportReason | None = None
 
     def __post_init__(self) -> None:
         if self.served_on is not None:
@@ -67,6 +69,8 @@ class _Single(msgspec.Struct, frozen=True, kw_only=True):
     served_on: str | None
     given_minutes: int | None
     confirmed_by: str | None
+    programme: str | None
+    reason: str | None
     expires_in_seconds: int | None
 
 
@@ -108,6 +112,8 @@ def item_command(item: BatchItem, asking: Asking) -> c.Command:
         served_on=item.served_on,
         given_minutes=item.given_minutes,
         confirmed_by=item.confirmed_by,
+        programme=item.programme,
+        reason=item.reason,
         expires_in_seconds=item.expires_in_seconds,
     )
     payee = item.payee

@@ -39,6 +39,8 @@ class OpenAccount(Command):
     floor: int | None = None
     """Minutes; None: the town's default."""
     ceiling: int | None = None
+    owner: str | None = None
+    """The organisation that runs a programme."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,21 @@ class SetAccountState(Command):
     account: str
     state: str
     """frozen, open or closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginClosing(Command):
+    """For a leaver: no new debit from now on."""
+
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAccount(Command):
+    """Close for good; what is left goes to `taker` (below 0: comes from it), which is the pot or an account."""
+
+    account: str
+    taker: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +89,10 @@ class ChangePolicy(Command):
     default_floor: int
     default_ceiling: int
     debt_limit: int
+    claim_tolerance_percent: int = 0
+    claim_expires_after_days: int = 60
+    auto_confirm_after_days: int = 0
+    leaver_after_days: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +110,8 @@ class PostTransfer(Command):
     given: tuple[tuple[str, int], ...] | None = None
     given_minutes: int | None = None
     """By the holder of `payee`, where it differs."""
+    programme: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +128,69 @@ class SendTransfer(Command):
     activity: str | None = None
     served_on: str | None = None
     given_minutes: int | None = None
+    confirmed_by: str | None = None
+    programme: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReverseTransfer(Command):
     transfer: str
     reason: str
+    minutes: int | None = None
+    """None: all that is left of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeClaim(Command):
+    """I gave you m minutes: from the giver, to be confirmed by the receiver."""
+
+    giver: str
+    receiver: str
+    minutes: int
+    activity: str
+    served_on: str
+    given_minutes: int | None = None
+    programme: str | None = None
+    agreed_minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmClaim(Command):
+    """The receiver pays: as claimed, or other minutes within the town's tolerance."""
+
+    claim: str
+    confirmed_by: str
+    minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeClaim(Command):
+    claim: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndClaim(Command):
+    """Withdrawn by the giver, expired by the rule, or a dispute decided by a broker: the claim stands."""
+
+    claim: str
+    how: str
+    """withdrawn, expired or upheld."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordMoney(Command):
+    """Money that was settled elsewhere: about a transfer (and the position that began it here), or a programme."""
+
+    minor_units: int
+    currency: str
+    kind: str
+    settled_by: str
+    paid_on: str
+    transfer: str | None = None
+    position: int | None = None
+    programme: str | None = None
+    corrects: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from timebank_contracts import entries as e
-from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.book import Book, apply
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.merkle import Tree, leaf_hash
@@ -32,21 +32,48 @@ def replay(journal: Journal) -> tuple[Book, Tree]:
     Raises:
         JournalDamaged: it holds an entry that the rules refuse; nothing may be written to it.
     """
-    book, tree, reader = Book(), Tree(), EntryReader()
-    start, length = 0, journal.length()
-    while start < length and (records := journal.read(start, min(SCAN_RECORDS, length - start))):
+    book, tree = Book(), Tree()
+    replay_on(journal, book, tree)
+    return book, tree
+
+
+def replay_on(journal: Journal, book: Book, tree: Tree, *, mark: int = 0) -> str | None:
+    """Bring a book and its tree from their position to the journal's end.
+
+    Args:
+        journal: its entries before the position are those of the book.
+        book: changed.
+        tree: changed.
+        mark: a size, beyond that of the tree.
+
+    Returns:
+        The root at `mark`, in hex; None when the journal is not so long, or the tree was already.
+
+    Raises:
+        JournalDamaged: the journal holds an entry that the rules refuse.
+    """
+    reader, root = EntryReader(), None
+    start, length = book.n, journal.length()
+    while start < length:
+        stop = min(start + SCAN_RECORDS, length)
+        if start < mark < stop:
+            stop = mark
+        records = journal.read(start, stop - start)
+        if not records:
+            break
         entries = reader.read([record.state for record in records])
         try:
             for record, entry in zip(records, entries, strict=True):
                 if record.key != (None if entry.key is UNSET else entry.key):
                     raise Malformed("The key that the store keeps beside the entry is another than the entry's.")
-                position = cited_position(entry)
-                apply(book, entry, cited=None if position is None else read_entry(journal, position))
+                apply(book, entry, read=lambda position: read_entry(journal, position))
                 tree.append(leaf_hash(record.state))
         except (Refusal, Malformed, Breach) as wrong:
             raise JournalDamaged(book.n, wrong) from wrong
         start += len(records)
-    return book, tree
+        if start == mark:
+            root = tree.root().hex()
+    return root
 
 
 def read_entry(journal: Journal, position: int) -> e.Entry | None:

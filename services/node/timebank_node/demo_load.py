@@ -104,6 +104,8 @@ class Loader:
             "confirmed_by": row.confirmed_by,
         }
         optional = {"activity": row.activity, "served_on": row.served_on, "given_minutes": row.given_minutes}
+        if row.purpose == "support":
+            said["reason"] = "other"
         return said | {name: value for name, value in optional.items() if value is not None}
 
     def _group(self, step: Step) -> dict[str, Any]:
