@@ -2,7 +2,7 @@
 
     iss   who signed: a node (`aberdare`, event key) or a town's directory (`aberdare/directory`, token key)
     aud   for whom: `<network>/<node>`
-    scope space-separated; accounts: a list, or "*" for every account of the town
+    scope space-separated; accounts: a list, or "*" for every account of the town; mandate: an opaque id, or none
 
 Imported by services only; the auditor needs no token. Source: design pages 2, 3 and 4; PROTOCOL.md W1 to W3.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +28,7 @@ from timebank_contracts.registry import Registry
 SCOPES: Final = frozenset(
     {
         "accounts:read",
+        "claims:write",
         "transfers:write",
         "statements:read",
         "reports:read",
@@ -41,6 +43,7 @@ CLOCK_SKEW_SECONDS: Final = 60
 TOKEN_CHARACTERS_MAX: Final = 4_096
 REMEMBERED_MAX: Final = 1_024
 _ALGORITHM: Final = "Ed25519"
+_MANDATE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 class Rejected(Malformed):
@@ -56,6 +59,8 @@ class Caller:
     scopes: frozenset[str]
     accounts: frozenset[str] | None
     """None: every account of the town."""
+    mandate: str | None = None
+    """The mandate under which they act for somebody else: an opaque id."""
 
     def may_use(self, account: str) -> bool:
         """Whether the caller acts for this account."""
@@ -106,10 +111,12 @@ class TokenKey:
         accounts: frozenset[str] | None,
         now_seconds: int,
         seconds: int,
+        mandate: str | None = None,
     ) -> str:
-        """A token that is valid for `seconds` (1 to 900) from `now_seconds` (Unix time)."""
+        """A token that is valid for `seconds` (1 to 900) from `now_seconds` (Unix time), under a mandate or none."""
         assert 0 < seconds <= TOKEN_SECONDS_MAX
         assert scopes <= SCOPES
+        assert mandate is None or _MANDATE.fullmatch(mandate)
         claims = {
             "iss": issuer,
             "sub": subject,
@@ -119,6 +126,8 @@ class TokenKey:
             "iat": now_seconds,
             "exp": now_seconds + seconds,
         }
+        if mandate is not None:
+            claims["mandate"] = mandate
         return jwt.encode({"alg": _ALGORITHM}, claims, self._key, algorithms=[_ALGORITHM])
 
 
@@ -150,10 +159,29 @@ def verify_token(token: str, *, issuers: Mapping[str, Issuer], audience: str, no
     scopes = frozenset(str(claims.get("scope", "")).split())
     if not scopes <= issuer.scopes:
         raise Rejected("The token claims a scope that its issuer cannot give.")
-    accounts = claims.get("accounts", [])
-    if accounts != "*" and not (isinstance(accounts, list) and all(isinstance(account, str) for account in accounts)):
+    return Caller(
+        issuer=issuer.name,
+        subject=str(claims.get("sub", "")),
+        scopes=scopes,
+        accounts=accounts_said(claims.get("accounts", [])),
+        mandate=mandate_said(claims.get("mandate")),
+    )
+
+
+def accounts_said(value: object) -> frozenset[str] | None:
+    """The accounts of a token's claim, None for every account; raises `Rejected`."""
+    if value == "*":
+        return None
+    if not isinstance(value, list) or not all(isinstance(account, str) for account in value):
         raise Rejected("The token's accounts are a list or *.")
-    return Caller(issuer.name, str(claims.get("sub", "")), scopes, None if accounts == "*" else frozenset(accounts))
+    return frozenset(value)
+
+
+def mandate_said(value: object) -> str | None:
+    """The mandate of a token's claim, None when there is none; raises `Rejected`."""
+    if value is not None and not (isinstance(value, str) and _MANDATE.fullmatch(value)):
+        raise Rejected("The token's mandate is an opaque id: a-z, 0-9 and -, at most 63.")
+    return value
 
 
 def _unverified_claims(token: str) -> dict[str, Any]:

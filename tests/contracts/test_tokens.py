@@ -112,6 +112,18 @@ def test_a_token_is_for_one_town_and_for_a_short_time() -> None:
         issue(seconds=901)
 
 
+def test_a_token_may_name_the_mandate_under_which_its_caller_acts() -> None:
+    """PROTOCOL.md W3."""
+    assert verify(issue()).mandate is None
+    assert verify(issue(mandate="m-3q5x7")).mandate == "m-3q5x7"
+    for mandate in ("", "Alys Jones", "1", "a" * 64, "m-1\n"):
+        with pytest.raises(AssertionError):
+            issue(mandate=mandate)
+    for mandate in ("", "Alys Jones", "m-1\n", 7, ["m-1"], {}, False):
+        with pytest.raises(Rejected, match="mandate"):
+            tokens.mandate_said(mandate)
+
+
 def test_an_issuer_gives_only_the_scopes_that_it_may_give() -> None:
     """PROTOCOL.md W3."""
     with pytest.raises(Rejected, match="scope"):

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 from fastapi import APIRouter
+from msgspec import UNSET
 
 from tests.ledger.town_api import NETWORK, START, Keys, Town, gift
-from timebank_contracts.tokens import SCOPES, TokenKey
+from timebank_contracts.tokens import SCOPES, Caller, TokenKey
 from timebank_ledger.access import Access, Forbidden, Unauthorised, actor, issuers_of
 from timebank_ledger.api import ROUTERS
 from timebank_ledger.edge import GuardedRoute
@@ -109,6 +110,28 @@ def test_the_journal_says_in_which_quality_a_caller_acted(
     token = _token(scopes=frozenset(scopes), accounts=None if accounts is None else frozenset(accounts))
     caller = ACCESS.verify(f"Bearer {token}", scopes=SCOPES, now=START)
     assert actor(caller).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("scopes", "accounts", "kind", "mandate"),
+    [
+        ({"claims:write"}, {"alys"}, "delegate", "m-7"),
+        ({"claims:write"}, None, "delegate", "m-7"),
+        ({"operate", "claims:write"}, None, "operator", UNSET),
+    ],
+)
+def test_who_acts_under_a_mandate_is_a_delegate_and_the_journal_names_it(
+    scopes: set[str], accounts: set[str] | None, kind: str, mandate: object
+) -> None:
+    caller = Caller(
+        issuer="aberdare/directory",
+        subject="carer",
+        scopes=frozenset(scopes),
+        accounts=None if accounts is None else frozenset(accounts),
+        mandate="m-7",
+    )
+    acting = actor(caller)
+    assert (acting.kind, acting.id, acting.mandate) == (kind, "carer", mandate)
 
 
 def test_every_route_declares_its_scopes_and_enforces_them(town: Town) -> None:

@@ -84,12 +84,15 @@ class Access:
 def actor(caller: Caller) -> Actor:
     """As whom a caller acts in the journal.
 
-    `operate` makes an operator, every account of the town a broker, one's own account a member, others a partner.
+    `operate` makes an operator, a mandate a delegate who names it, every account of the town a broker, one's own
+    account a member, others a partner.
     """
     if "operate" in caller.scopes:
         return Actor(kind="operator", id=caller.subject)
     if "federation" in caller.scopes:
         return Actor(kind="rule", id=UNSET)
+    if caller.mandate is not None:
+        return Actor(kind="delegate", id=caller.subject, mandate=caller.mandate)
     if caller.accounts is None:
         return Actor(kind="broker", id=caller.subject)
     return Actor(kind="member" if caller.subject in caller.accounts else "partner", id=caller.subject)
