@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.ledger.town_api import OPERATOR, Town
-from timebank_contracts.book import Book, apply, cited_position
+from timebank_contracts.book import Book, apply
 from timebank_contracts.entries import decode_entry
 from timebank_contracts.errors import Refusal
 from timebank_ledger import commands as c
@@ -54,6 +54,5 @@ def book_at(town: Town, length: int) -> Book:
     book = Book()
     for record in town.journal.read(0, length) if length else []:
         entry = decode_entry(record.state)
-        cited = cited_position(entry)
-        apply(book, entry, cited=None if cited is None else read_entry(town.journal, cited))
+        apply(book, entry, read=lambda position: read_entry(town.journal, position))
     return book

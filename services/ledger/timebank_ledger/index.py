@@ -3,7 +3,7 @@
     accounts   account, position → kind                                 (what there was at a position)
     lines      account, position → minutes, time, type, transfer        (statements)
     outs       peer, stream position → journal position, chain value    (what a peer pulls)
-    outcomes   transfer → journal position of what ended it             (states of transfers)
+    subjects   transfer or claim → positions of what was said of it     (states of transfers and claims)
 
 Its own position is committed with its rows. It is advanced on demand, and by a follower while the ledger is idle; a
 changed version, another journal or a journal that is shorter makes it begin anew. It is never read by a rule.
@@ -31,7 +31,7 @@ from timebank_contracts.streams import StreamHead
 from timebank_kit.journal import Journal, JournalTrouble
 from timebank_ledger.index_rows import Rows, rows_of
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
 CHUNK_ENTRIES: Final = 1_024
 
@@ -141,11 +141,12 @@ class Index:
             sa.Column("position", sa.BigInteger, nullable=False),
             sa.Column("chain", sa.LargeBinary(32), nullable=False),
         )
-        self._outcomes = sa.Table(
-            f"{prefix}outcomes",
+        self._subjects = sa.Table(
+            f"{prefix}subjects",
             metadata,
-            sa.Column("transfer", sa.Text, primary_key=True),
-            sa.Column("position", sa.BigInteger, nullable=False),
+            sa.Column("subject", sa.Text, primary_key=True),
+            sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("type", sa.Text, nullable=False),
         )
         self._position = 0
         self._heads: dict[str, StreamHead] = {}
@@ -185,7 +186,7 @@ class Index:
             if not records:
                 return 0
             entries = self._reader.read([record.state for record in records])
-            rows, heads = rows_of(entries, dict(self._heads), self._opened)
+            rows, heads = rows_of(entries, dict(self._heads), self._read)
             last = sha256(records[-1].state).hexdigest()
             self._mending(lambda: self._store(rows, self._position + len(records), last))
             self._position += len(records)
@@ -199,7 +200,7 @@ class Index:
                 (self._accounts, rows.accounts),
                 (self._lines, rows.lines),
                 (self._outs, rows.outs),
-                (self._outcomes, rows.outcomes),
+                (self._subjects, rows.subjects),
             ):
                 if some:
                     connection.execute(table.insert(), some)
@@ -228,10 +229,8 @@ class Index:
             self.advance_to(position)
             return act()
 
-    def _opened(self) -> e.Opened:
-        opened = e.decode_entry(self._journal.read(0, 1)[0].state)
-        assert isinstance(opened, e.NodeOpened), "a journal begins with node.opened"
-        return opened.data
+    def _read(self, position: int) -> e.Entry:
+        return e.decode_entry(self._journal.read(position, 1)[0].state)
 
     def _open(self) -> None:
         with self._engine.begin() as connection:
@@ -267,6 +266,15 @@ class Index:
         c = self._lines.c
         total = sa.select(sa.func.coalesce(sa.func.sum(c.minutes), 0))
         return int(self._rows(total.where(c.account == account, c.position < position))[0][0])
+
+    def turnover(self, account: str, *, start: int, stop: int) -> tuple[int, int]:
+        """What an account was credited and what it paid at journal positions `start` to `stop` − 1: both 0 or more."""
+        c = self._lines.c
+        credited = sa.func.coalesce(sa.func.sum(sa.case((c.minutes > 0, c.minutes), else_=0)), 0)
+        paid = sa.func.coalesce(sa.func.sum(sa.case((c.minutes < 0, -c.minutes), else_=0)), 0)
+        found = sa.select(credited, paid).where(c.account == account, c.position >= start, c.position < stop)
+        [row] = self._rows(found)
+        return int(row[0]), int(row[1])
 
     def lines(self, account: str, *, start: int, stop: int, limit: int) -> list[Line]:
         """Up to `limit` lines of an account at journal positions `start` to `stop` − 1, in order."""
@@ -338,10 +346,25 @@ class Index:
         return [Out(n, position, bytes(chain)) for n, position, chain in self._rows(found)]
 
     def outcome(self, transfer: str) -> int | None:
-        """Journal position of the entry that decided, ended or took back a transfer, if there is one."""
-        c = self._outcomes.c
-        rows = self._rows(sa.select(c.position).where(c.transfer == transfer))
-        return int(rows[0][0]) if rows else None
+        """Journal position of the last entry that decided, ended or took back a transfer, if there is one."""
+        c = self._subjects.c
+        last = sa.select(sa.func.max(c.position)).where(c.subject == transfer, c.type.like("transfer.%"))
+        position = self._rows(last)[0][0]
+        return None if position is None else int(position)
+
+    def said_of(self, subject: str, *, limit: int) -> list[tuple[int, str]]:
+        """Position and type of the last `limit` entries about a transfer, claim or record, in order."""
+        c = self._subjects.c
+        found = sa.select(c.position, c.type).where(c.subject == subject).order_by(c.position.desc()).limit(limit)
+        return [(int(position), kind) for position, kind in reversed(self._rows(found))]
+
+    def noted(self, account: str, kind: str, *, after: int, limit: int) -> list[int]:
+        """Positions, after one, of the entries of a type that concern an account: up to `limit`, in order."""
+        c = self._lines.c
+        chosen = c.account == account, c.type == kind, c.position > after
+        return [
+            int(row[0]) for row in self._rows(sa.select(c.position).where(*chosen).order_by(c.position).limit(limit))
+        ]
 
     def _rows(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
         def select() -> list[tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
-from timebank_contracts.names import Identity, clearing, local_transfer, transit
+from timebank_contracts.names import Identity, clearing, local_transfer, parse_transfer, transit
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
 
 
@@ -24,40 +24,82 @@ class Rows:
     accounts: list[dict[str, Any]] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
     outs: list[dict[str, Any]] = field(default_factory=list)
-    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    subjects: list[dict[str, Any]] = field(default_factory=list)
 
 
 def rows_of(
-    entries: Iterable[e.Entry], heads: dict[str, StreamHead], opened: Callable[[], e.Opened]
+    entries: Iterable[e.Entry], heads: dict[str, StreamHead], read: Callable[[int], e.Entry]
 ) -> tuple[Rows, dict[str, StreamHead]]:
     """The rows of some entries of a journal.
 
     Args:
         entries: in the order of the journal.
         heads: by peer, our stream before the first of them; taken over and returned grown.
-        opened: reads what `node.opened` says.
+        read: the entry at a position, for those that name one.
 
     Returns:
         The rows, and the heads after the last entry.
     """
     rows = Rows()
-    said = opened()
-    identity = Identity(said.network, said.node, said.generation)
+    first = read(0)
+    assert isinstance(first, e.NodeOpened), "a journal begins with node.opened"
+    identity = Identity(first.data.network, first.data.node, first.data.generation)
     for entry in entries:
         message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
         transfer = transfer_of(identity, entry, message)
         rows.accounts += [{"account": account, "kind": kind, "position": entry.n} for account, kind in _opened(entry)]
-        if entry.postings is not UNSET:
-            kind = e.entry_type(entry)
-            for account, minutes in entry.postings:
-                line = {"account": account, "position": entry.n, "time": entry.time, "type": kind}
-                rows.lines.append({**line, "minutes": minutes, "transfer": transfer})
+        moved = {} if entry.postings is UNSET else dict(entry.postings)
+        for account in _concerned(entry, read):
+            moved.setdefault(account, 0)
+        kind = e.entry_type(entry)
+        for account, minutes in moved.items():
+            line = {"account": account, "position": entry.n, "time": entry.time, "type": kind}
+            rows.lines.append({**line, "minutes": minutes, "transfer": transfer})
         if message is not None:
             assert entry.out is not UNSET
             rows.outs.append(_out(identity, heads, message.subject, bytes(entry.out), entry.n))
-        if transfer is not None and not isinstance(entry, e.TransferPosted | e.TransferSent):
-            rows.outcomes.append({"transfer": transfer, "position": entry.n})
+        for subject in _subjects(entry, transfer):
+            rows.subjects.append({"subject": subject, "position": entry.n, "type": e.entry_type(entry)})
     return rows, heads
+
+
+def _subjects(entry: e.Entry, transfer: str | None) -> list[str]:
+    """The transfers, claims and records that an entry is about and that an earlier one began."""
+    match entry:
+        case e.TransferPosted(data=posted):
+            return [] if posted.claim is UNSET else [posted.claim]
+        case e.TransferSent() | e.ClaimMadeEntry():
+            return []
+        case e.ClaimWithdrawn(data=data) | e.ClaimDisputedEntry(data=data) | e.ClaimUpheld(data=data):
+            return [data.claim]
+        case e.ClaimExpired(data=data):
+            return [data.claim]
+        case e.MoneyRecordedEntry(data=money):
+            return [about for about in (money.transfer, money.corrects) if about is not UNSET]
+    return [] if transfer is None else [transfer]
+
+
+def _concerned(entry: e.Entry, read: Callable[[int], e.Entry]) -> list[str]:
+    """The accounts that an entry concerns, whether it moves their minutes or not."""
+    match entry:
+        case e.TransferPosted(data=posted):
+            return [] if posted.programme is UNSET else [posted.programme]
+        case e.TransferSent(data=sent):
+            return [] if sent.programme is UNSET else [sent.programme]
+        case e.ClaimMadeEntry(data=made):
+            named = [made.giver, made.receiver]
+            return named if made.programme is UNSET else [*named, made.programme]
+        case e.ClaimWithdrawn(data=data) | e.ClaimDisputedEntry(data=data) | e.ClaimUpheld(data=data):
+            return _concerned(read(parse_transfer(data.claim).position), read)
+        case e.ClaimExpired(data=data):
+            return _concerned(read(parse_transfer(data.claim).position), read)
+        case e.MoneyRecordedEntry(data=money):
+            if money.position is not UNSET:
+                began = read(money.position)
+                return [] if began.postings is UNSET else [account for account, _ in began.postings]
+            return [] if money.programme is UNSET else [money.programme]
+    account = getattr(entry.data, "account", None)  # type: ignore[attr-defined]  # each kind of entry has its own data
+    return [account] if isinstance(account, str) else []
 
 
 def _opened(entry: e.Entry) -> list[tuple[str, str]]:
