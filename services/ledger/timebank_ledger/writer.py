@@ -21,15 +21,14 @@ from itertools import islice
 from typing import Any
 
 from timebank_contracts import entries as e
-from timebank_contracts.accept import Duplicate, Gap, RolledBack, StopsAt, Unsigned
-from timebank_contracts.book import Book
+from timebank_contracts.accept import RolledBack
+from timebank_contracts.book import Book, Read
 from timebank_contracts.checkpoint import Checkpoint, sign_checkpoint
-from timebank_contracts.errors import Breach, Malformed, Refusal
+from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_contracts.moments import show_time
 from timebank_contracts.registry import Registry, open_registry
-from timebank_contracts.segments import parse_segment
 from timebank_kit.clock import Clock
 from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped
 from timebank_kit.journal import Journal, JournalTrouble, PositionTaken, Record, TailMissing, scan
@@ -37,42 +36,21 @@ from timebank_kit.tail import Tail
 from timebank_ledger import commands as c
 from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
 from timebank_ledger.head import HeadFile, HeadNotWritten, JournalBehindHead
-from timebank_ledger.peers import accept_registry, freeze, take_segment
+from timebank_ledger.peers import accept_registry
 from timebank_ledger.propose import perform
 from timebank_ledger.replay import JournalDamaged, read_entry, replay
+from timebank_ledger.trial import Trial, layer_over
+from timebank_ledger.written import Outcome, Written, enter_segment, repeated
+
+__all__ = ["CHECKPOINT_SECONDS", "Outcome", "Writer", "Written"]
 
 _log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
 """A checkpoint is signed at most this often, however busy the writer is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of a segment.
-
-    `high` is the stream position applied so far, `heard` what the peer said that it applied of ours.
-    """
-
-    outcome: str
-    """fresh, duplicate, gap, stops, frozen, unsigned or refused."""
-    high: int
-    heard: int
-    position: int | None = None
-    code: str | None = None
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """The answer to a command: its entries (none for a duplicate segment) and, for a segment, what became of it."""
-
-    entries: Sequence[e.Entry] = ()
-    outcome: Outcome | None = None
-    repeated: bool = False
-    """The answer was rebuilt from the entry that the same key wrote before."""
-
-
-_Parked = c.Command | tuple[c.Command, ...]
+_Parked = c.Command | tuple[c.Command, ...] | Trial
+_Answer = Written | Exception
 
 
 @dataclass(slots=True)
@@ -159,6 +137,18 @@ class Writer:
         """
         return self.loop.submit(tuple(commands), weight=min(len(commands), self._queue_limit))
 
+    def submit_trial(self, commands: Sequence[c.Command]) -> Future[list[Written | Exception]]:
+        """What `submit_many` would answer in this place of the queue; nothing is written, and no key is used up.
+
+        Args:
+            commands: any but a peer's segment, which is no command of a caller's.
+
+        Raises:
+            QueueFull, Stopped: nobody knows now what it would answer.
+        """
+        weight = max(1, min(len(commands), self._queue_limit))
+        return self.loop.submit(Trial(tuple(commands)), weight=weight)
+
     @contextmanager
     def reading(self) -> Iterator[Book]:
         """The committed book, to read from and not to keep; raises `Stopped` while nobody knows what is committed."""
@@ -203,7 +193,7 @@ class Writer:
     # What the writer's thread does -------------------------------------------------------------------------------
 
     def _commit(self, batch: Sequence[_Parked]) -> list[Any]:
-        commands = [command for parked in batch for command in (parked if isinstance(parked, tuple) else (parked,))]
+        commands = [one for parked in batch for one in (parked if isinstance(parked, tuple) else (parked,))]
         try:
             answers = iter(self._write(commands))
         except Doubt:
@@ -214,8 +204,8 @@ class Writer:
             raise
         return [list(islice(answers, len(one))) if isinstance(one, tuple) else next(answers) for one in batch]
 
-    def _write(self, batch: Sequence[c.Command]) -> list[Written | Exception]:
-        answers: list[Written | Exception] = []
+    def _write(self, batch: Sequence[c.Command | Trial]) -> list[_Answer | list[_Answer]]:
+        answers: list[_Answer | list[_Answer]] = []
         records: list[Record] = []
         earlier = self._earlier(batch)
         with self._lock:
@@ -226,7 +216,10 @@ class Writer:
             time = self._time()
             for command in batch:
                 try:
-                    written = _repeated(command, earlier) or self._perform(command, time)
+                    if isinstance(command, Trial):
+                        answers.append(self._try(command, earlier, time))
+                        continue
+                    written = repeated(command, earlier) or self._perform(self._state.book, command, time, self._cite)
                 except (Refusal, Malformed) as refusal:
                     answers.append(refusal)
                     continue
@@ -270,27 +263,50 @@ class Writer:
             raise Halt(str(wrong)) from wrong
         return show_time(now)
 
-    def _earlier(self, batch: Sequence[c.Command]) -> dict[str, e.Entry]:
+    def _try(self, trial: Trial, earlier: dict[str, e.Entry], time: str) -> list[_Answer]:
+        """Answer what would be written, from a layer over the book that nobody sees again."""
+        book, known = layer_over(self._state.book), dict(earlier)
+        first, tried = book.n, list[e.Entry]()
+        answers: list[_Answer] = []
+
+        def cite(position: int) -> e.Entry | None:
+            return tried[position - first] if position >= first else self._cite(position)
+
+        for command in trial.commands:
+            assert not isinstance(command, c.TakeSegment), "a segment is no command of a caller's"
+            try:
+                written = repeated(command, known) or self._perform(book, command, time, cite)
+            except (Refusal, Malformed) as refusal:
+                answers.append(refusal)
+                continue
+            answers.append(written)
+            if not written.repeated:
+                tried += written.entries
+                known |= {entry.key: entry for entry in written.entries if isinstance(entry.key, str)}
+        return answers
+
+    def _earlier(self, batch: Sequence[c.Command | Trial]) -> dict[str, e.Entry]:
         """What the keys of a batch wrote before it: one question to the journal for all of them."""
-        keys = [command.key for command in batch if command.key is not None]
+        commands = (one for parked in batch for one in (parked.commands if isinstance(parked, Trial) else (parked,)))
+        keys = [command.key for command in commands if command.key is not None]
         try:
             found = self.journal.find_keys(keys) if keys else {}
         except JournalTrouble as trouble:
             raise Doubt(f"The journal cannot be read: {trouble}") from trouble
         return {key: e.decode_entry(record.state) for key, record in found.items()}
 
-    def _perform(self, command: c.Command, time: str) -> Written:
-        book = self._state.book
+    def _perform(self, book: Book, command: c.Command, time: str, cite: Read) -> Written:
         if isinstance(command, c.TakeSegment):
-            return self._take(command.raw, time)
+            return enter_segment(book, command.raw, time=time)
         if isinstance(command, c.AcceptRegistry):
             previous = self._registry_in_force()
             registry = open_registry(command.envelope, previous=previous)
             limits = dict(command.own_limits)
             entries = accept_registry(book, registry, own_limits=limits, time=time, by=command.by)
-            self._registries = {one.sha256: one for one in (previous, registry) if one is not None}
+            if book is self._state.book:
+                self._registries = {one.sha256: one for one in (previous, registry) if one is not None}
             return Written(entries=entries)
-        return Written(entries=perform(book, command, time=time, cite=self._cite))
+        return Written(entries=perform(book, command, time=time, cite=cite))
 
     def _registry_in_force(self) -> Registry | None:
         """The document that the book names: after a doubt, too, the next version follows what was really written."""
@@ -302,32 +318,6 @@ class Writer:
                 "registry folder and start the node again.",
             )
         return self._registries.get(book.registry_sha256)
-
-    def _take(self, raw: bytes, time: str) -> Written:
-        book = self._state.book
-        sender = parse_segment(raw).statement.from_
-        length = book.n
-
-        def became(outcome: str, **more: Any) -> Outcome:
-            peer = book.peers.get(sender)
-            high, heard = (0, 0) if peer is None else (peer.incoming.n, peer.heard)
-            return Outcome(outcome=outcome, high=high, heard=heard, **more)
-
-        try:
-            entries, judged = take_segment(book, raw, time=time)
-        except Unsigned as refusal:
-            return Written(outcome=became("unsigned", code=refusal.code, detail=refusal.detail))
-        except Refusal as refusal:
-            assert book.n == length, "a segment is taken whole or not at all"
-            return Written(outcome=became("refused", code=refusal.code, detail=refusal.detail))
-        except StopsAt as stop:
-            return Written(outcome=became("stops", position=stop.position, detail=str(stop)))
-        except Breach as breach:
-            entries = freeze(book, raw, breach, time=time)
-            frozen = became("frozen", position=breach.position, code=breach.code, detail=breach.detail)
-            return Written(entries=entries, outcome=frozen)
-        kind = "duplicate" if isinstance(judged, Duplicate) else "gap" if isinstance(judged, Gap) else "fresh"
-        return Written(entries=entries, outcome=became(kind))
 
     def _cite(self, position: int) -> e.Entry | None:
         if self._batch and position >= self._batch[0].n:
@@ -362,13 +352,3 @@ class Writer:
         for record in scan(self.journal, 0, size):
             tree.append(leaf_hash(record.state))
         return tree.root()
-
-
-def _repeated(command: c.Command, earlier: dict[str, e.Entry]) -> Written | None:
-    """The answer of the entry that the command's key wrote, if there is one; raises `Refusal` for other content."""
-    entry = None if command.key is None else earlier.get(command.key)
-    if entry is None:
-        return None
-    if entry.command != command.digest:
-        raise Refusal("key_reused")
-    return Written(entries=[entry], repeated=True)
