@@ -8,7 +8,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/ready
 ROOMS := contracts services/kit services/ledger services/directory services/federation services/audit \
-	services/console services/node
+	services/console services/client services/node
 EMPTY :=
 COLON_ROOMS := $(subst $(EMPTY) $(EMPTY),:,$(strip . $(ROOMS)))
 

@@ -1,0 +1,68 @@
+"""A client of a timebank town's API. It imports nothing of the town's own software, so this folder may be copied out.
+
+Reading order: `timebank.py` (what you make), `transfers.py`, `accounts.py`, `events.py`, `webhooks.py` (what you call),
+`answers.py` and `errors.py` (what you get); below them `door.py` sends, and `routes.py` lists what it can ask.
+"""
+
+from timebank_client.answers import (
+    Account,
+    Alias,
+    Balance,
+    Event,
+    Payee,
+    StatementLine,
+    StatementPage,
+    Transfer,
+    TrialBalance,
+)
+from timebank_client.credentials import PrivateKey, read_private_key
+from timebank_client.door import Surroundings
+from timebank_client.errors import (
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Problem,
+    Refused,
+    SignatureInvalid,
+    TimebankError,
+    Unauthorised,
+    Unavailable,
+    Unexpected,
+)
+from timebank_client.retries import Retries
+from timebank_client.timebank import Timebank
+from timebank_client.transfers import Keyed, NewGroup, NewTransfer
+from timebank_client.webhooks import verify_webhook
+
+__all__ = [
+    "Account",
+    "Alias",
+    "Balance",
+    "Event",
+    "FieldError",
+    "Forbidden",
+    "Invalid",
+    "Keyed",
+    "NewGroup",
+    "NewTransfer",
+    "NotFound",
+    "Payee",
+    "PrivateKey",
+    "Problem",
+    "Refused",
+    "Retries",
+    "SignatureInvalid",
+    "StatementLine",
+    "StatementPage",
+    "Surroundings",
+    "Timebank",
+    "TimebankError",
+    "Transfer",
+    "TrialBalance",
+    "Unauthorised",
+    "Unavailable",
+    "Unexpected",
+    "read_private_key",
+    "verify_webhook",
+]

@@ -1,0 +1,158 @@
+"""What the town answers, as small immutable objects. Quantities in minutes; unknown fields are ignored.
+
+The names are those of the API's document, so a field is looked up there.
+"""
+
+from __future__ import annotations
+
+from datetime import date as Day
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """An account of the town. `balance` above 0: the town owes the holder."""
+
+    account: str
+    kind: str
+    state: str
+    balance: int
+    floor: int
+    ceiling: int
+    in_transit: int = 0
+    """Transfers to other towns that are not decided yet."""
+
+
+class Balance(Struct, frozen=True, kw_only=True):
+    """A balance as the first `position` entries leave it."""
+
+    account: str
+    kind: str
+    balance: int
+    position: int
+    date: Day | None = None
+    time_zone: str = ""
+
+
+class Transfer(Struct, frozen=True, kw_only=True):
+    """A transfer. States posted, settled, returned, rejected and reversed are final."""
+
+    id: str
+    state: str
+    minutes: int
+    time: datetime
+    position: int
+    reason: str | None = None
+    """Why it came back or was rejected."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can change it any more, but a reversal."""
+        return self.state not in ("sent", "received")
+
+
+class StatementLine(Struct, frozen=True, kw_only=True):
+    """What one entry did to an account."""
+
+    position: int
+    time: datetime
+    type: str
+    minutes: int
+    """Credited (above 0) or paid (below 0)."""
+    balance: int | None = None
+    """After this entry."""
+    date: Day | None = None
+    """The day in the town's time zone."""
+    transfer: str | None = None
+    reverses: str | None = None
+    reason: str | None = None
+    purpose: str | None = None
+    activity: str | None = None
+    served_on: Day | None = None
+
+
+class StatementPage(Struct, frozen=True, kw_only=True):
+    """A part of a statement that adds up by itself: opening + lines = closing."""
+
+    account: str
+    from_position: int
+    to_position: int
+    opening: int
+    lines: list[StatementLine]
+    closing: int
+    more: bool = False
+    next: str | None = None
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that happened. `position` is the cursor with which reading goes on behind it."""
+
+    id: str
+    position: int
+    time: datetime
+    type: str
+    transfer: str | None = None
+    claim: str | None = None
+    accounts: list[EventAccount] = []
+
+
+class EventAccount(Struct, frozen=True, kw_only=True):
+    """What an event did to an account that the reader may see; 0: no minutes moved."""
+
+    account: str
+    minutes: int = 0
+
+
+class EventPage(Struct, frozen=True, kw_only=True):
+    """Events in order. A page may be empty and yet have `more`: go on from `after`."""
+
+    events: list[Event]
+    after: int
+    more: bool = False
+
+
+class KindRow(Struct, frozen=True, kw_only=True):
+    """The accounts of one kind."""
+
+    kind: str
+    accounts: int
+    credit: int
+    debit: int
+
+
+class TrialBalance(Struct, frozen=True, kw_only=True):
+    """Every account of the town by kind; `total` is 0."""
+
+    entries: int
+    time: str
+    rows: list[KindRow]
+    credit: int
+    debit: int
+    total: int
+
+
+class Payee(Struct, frozen=True, kw_only=True):
+    """Somebody who can be paid: an account of this town, or a receiving address in another."""
+
+    node: str
+    account: str | None = None
+    alias: str | None = None
+
+
+class Alias(Struct, frozen=True, kw_only=True):
+    """A receiving address: who has it can pay the account without knowing whose it is."""
+
+    alias: str
+    account: str
+    audience: str | None = None
+
+
+def payee_body(payee: str | Payee) -> dict[str, Any]:
+    """A payee as the API takes it: an account's id, or what `payees.resolve` answered."""
+    if isinstance(payee, str):
+        return {"account": payee}
+    if payee.account is not None:
+        return {"account": payee.account}
+    return {"node": payee.node, "alias": payee.alias}

@@ -1,0 +1,69 @@
+"""Two towns, and a partner's client of Aberdare whose line can lose what was sent or answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.client.lines import DIRECTORY, LEDGER, SECRET, FaultyLine
+from tests.federation.towns import FederatedTown, Network, open_towns
+from timebank_client import Retries, Surroundings, Timebank
+from timebank_kit.web import AsgiBridge
+
+SCOPES = ["accounts:read", "transfers:write", "statements:read", "reports:read"]
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Network]:
+    with open_towns(tmp_path, "aberdare", "barry") as opened:
+        yield opened
+
+
+@pytest.fixture
+def aberdare(network: Network) -> FederatedTown:
+    return network["aberdare"]
+
+
+@pytest.fixture
+def line(aberdare: FederatedTown) -> Iterator[FaultyLine]:
+    rooms: dict[str, httpx.BaseTransport] = {
+        LEDGER: AsgiBridge(aberdare.ledger.app),
+        DIRECTORY: AsgiBridge(aberdare.directory.app),
+    }
+    made = FaultyLine(rooms)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def waited(network: Network) -> list[float]:
+    """How long the client waited, each time, in seconds."""
+    return []
+
+
+@pytest.fixture
+def town(network: Network, aberdare: FederatedTown, line: FaultyLine, waited: list[float]) -> Iterator[Timebank]:
+    """The client of a partner that was granted Alys's and Bryn's accounts."""
+    aberdare.directory.directory.clients.add(
+        "housing", scopes=SCOPES, accounts=list(aberdare.accounts.values()), secret=SECRET, salt=b"s" * 16
+    )
+
+    # What a client waits passes for the town as well.
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        network.clock.advance(seconds)
+
+    around = Surroundings(now=network.clock.now, sleep=sleep, chance=lambda: 1.0)
+    with Timebank(
+        f"http://{LEDGER}",
+        directory_url=f"http://{DIRECTORY}",
+        client_id="housing",
+        client_secret=SECRET,
+        transport=line,
+        retries=Retries(tries_max=4),
+        around=around,
+    ) as opened:
+        yield opened

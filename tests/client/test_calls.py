@@ -1,0 +1,137 @@
+"""What a partner does through the client, against real towns: transfers, batches, accounts, statements, events."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import islice
+
+import pytest
+
+from tests.client.lines import FaultyLine, answered
+from tests.federation.towns import FederatedTown, Network
+from timebank_client import Keyed, NewTransfer, Refused, Timebank, Transfer, Unavailable
+
+BATCH = "/v1/transfers/batch"
+
+
+def gift(aberdare: FederatedTown, minutes: int, *, payer: str = "alys", payee: str = "bryn") -> NewTransfer:
+    people = aberdare.accounts
+    return NewTransfer(
+        payer=people[payer], payee=people[payee], minutes=minutes, purpose="gift", confirmed_by="receiver"
+    )
+
+
+def test_a_service_is_given_and_read_back(town: Timebank, aberdare: FederatedTown) -> None:
+    people = aberdare.accounts
+    said = town.transfers.post(
+        payer=people["alys"],
+        payee=people["bryn"],
+        minutes=90,
+        purpose="service",
+        activity="garden",
+        served_on=date(2026, 3, 1),
+        confirmed_by="receiver",
+    )
+    assert (said.minutes, said.state, said.is_final) == (90, "posted", True)
+    assert town.transfers.get(said.id).id == said.id
+    assert {account.account: account.balance for account in town.accounts.list()} == {
+        people["alys"]: -90,
+        people["bryn"]: 90,
+    }
+
+
+def test_a_group_is_one_act(town: Timebank, aberdare: FederatedTown) -> None:
+    people = aberdare.accounts
+    postings = [(people["alys"], -60), (people["bryn"], 60)]
+    said = town.transfers.post_group(postings=postings, purpose="gift", confirmed_by="none")
+    assert said.minutes == 60
+
+
+def test_many_are_answered_in_order_and_a_refused_one_spoils_no_other(
+    town: Timebank, aberdare: FederatedTown, line: FaultyLine
+) -> None:
+    minutes = [1, 60_000, *[1] * 598, 2, *[1] * 500]
+    answers = list(town.transfers.post_many(gift(aberdare, each) for each in minutes))
+    # Alys may owe 600 minutes: so many find room, in order.
+    written = [answer.minutes for answer in answers if isinstance(answer, Transfer)]
+    refused = {answer.code for answer in answers if isinstance(answer, Refused)}
+    assert len(answers) == len(minutes)
+    assert written == [1] * 600
+    assert refused == {"floor"}
+    assert isinstance(answers[1], Refused)
+    assert isinstance(answers[600], Refused)
+    assert len(line.sent_to(BATCH)) == 2
+
+
+def test_those_of_a_batch_that_shall_come_later_are_sent_again(
+    town: Timebank, aberdare: FederatedTown, line: FaultyLine
+) -> None:
+    full = b'{"status": 503, "problem": {"code": "queue_full", "status": 503, "title": "", "detail": "", "type": ""}}'
+    line.faults[BATCH] = [answered(200, body=b'{"answers": [' + full + b"," + full + b"]}")]
+    answers = list(town.transfers.post_many([gift(aberdare, 1), gift(aberdare, 2)]))
+    assert [answer.minutes for answer in answers if isinstance(answer, Transfer)] == [1, 2]
+    first, second = line.sent_to(BATCH)
+    assert first.content == second.content
+    line.faults[BATCH] = [answered(200, body=b'{"answers": [' + full + b"]}")] * 5
+    with pytest.raises(Unavailable):
+        list(town.transfers.post_many([gift(aberdare, 1)]))
+
+
+def test_a_batch_with_keys_of_ones_own_may_be_run_twice(town: Timebank, aberdare: FederatedTown) -> None:
+    visits = [Keyed(f"visit-{number}", gift(aberdare, number)) for number in range(1, 5)]
+    assert list(town.transfers.post_many(visits)) == list(town.transfers.post_many(visits))
+    assert town.accounts.get(aberdare.accounts["bryn"]).balance == 10
+
+
+def test_somebody_in_another_town_is_paid_by_handle(town: Timebank, aberdare: FederatedTown, network: Network) -> None:
+    payee = town.payees.resolve("bryn", node="barry")
+    assert payee.account is None
+    sent = town.transfers.post(
+        payer=aberdare.accounts["alys"], payee=payee, minutes=30, purpose="gift", confirmed_by="receiver"
+    )
+    assert (sent.state, sent.is_final) == ("sent", False)
+    assert town.accounts.get(aberdare.accounts["alys"]).in_transit == 30
+    network.pump()
+    assert town.transfers.get(sent.id).state == "settled"
+    here = town.payees.resolve("bryn", node="aberdare")
+    assert here.account == aberdare.accounts["bryn"]
+
+
+def test_a_statement_is_read_to_its_end_and_its_pages_join(
+    town: Timebank, aberdare: FederatedTown, network: Network
+) -> None:
+    """Case E-1."""
+    bryn = aberdare.accounts["bryn"]
+    for _ in range(3):
+        # A town's floor allows no more at a time, so the hours go to and fro.
+        list(town.transfers.post_many(gift(aberdare, 1) for _ in range(600)))
+        list(town.transfers.post_many(gift(aberdare, 1, payer="bryn", payee="alys") for _ in range(600)))
+        network.clock.advance(1)
+    pages = list(town.accounts.statement_pages(bryn))
+    assert len(pages) > 3
+    assert pages[0].opening == 0
+    for page in pages:
+        assert page.opening + sum(line.minutes for line in page.lines) == page.closing
+    assert [page.opening for page in pages[1:]] == [page.closing for page in pages[:-1]]
+    lines = list(town.accounts.statement(bryn, first_day="2026-03-02", last_day=date(2026, 3, 2)))
+    assert len(lines) == 3_600
+    assert {line.purpose for line in lines} == {"gift"}
+    assert town.accounts.balance(bryn, on="2026-03-01").balance == 0
+
+
+def test_events_are_read_from_a_cursor_on(town: Timebank, aberdare: FederatedTown) -> None:
+    """Case N-1."""
+    bryn = aberdare.accounts["bryn"]
+    seen = list(town.events.list())
+    first = town.transfers.post(**gift(aberdare, 5))
+    news = list(town.events.list(after=seen[-1].position, account=bryn))
+    assert [(event.type, event.transfer) for event in news] == [("transfer.posted", first.id)]
+    assert [(each.account, each.minutes) for each in news[0].accounts] == [(bryn, 5)]
+    followed = town.events.follow(after=seen[-1].position)
+    town.transfers.post(**gift(aberdare, 6))
+    assert [{each.minutes for each in event.accounts} for event in islice(followed, 2)] == [{-5, 5}, {-6, 6}]
+    assert town.events.page(after=news[-1].position + 1, wait_seconds=0.01).events == []
+
+
+def test_the_trial_balance_of_a_sound_town_is_0(town: Timebank) -> None:
+    assert town.accounts.trial_balance().total == 0
