@@ -54,6 +54,20 @@ class Tree:
             found = node_hash(left, found)
         return found
 
+    @property
+    def edge(self) -> tuple[bytes, ...]:
+        """The right edge: together with the size it is all that the tree needs in order to grow."""
+        return tuple(self._edge)
+
+    @classmethod
+    def from_edge(cls, size: int, edge: Sequence[bytes]) -> Tree:
+        """The tree of this size and right edge; raises `Malformed` when no tree of the size has such an edge."""
+        if size < 0 or len(edge) != size.bit_count() or any(len(part) != HASH_BYTES for part in edge):
+            raise Malformed(f"This is not the right edge of a tree of {size} leaves.")
+        tree = cls()
+        tree.size, tree._edge = size, list(edge)
+        return tree
+
     def copy(self) -> Tree:
         """An independent tree of the same content."""
         twin = Tree()

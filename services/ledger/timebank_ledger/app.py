@@ -29,6 +29,8 @@ from timebank_ledger.head import HeadFile
 from timebank_ledger.index import Index, index_url
 from timebank_ledger.publication import export_town
 from timebank_ledger.settings import Settings
+from timebank_ledger.snapshot import SnapshotFile
+from timebank_ledger.snapshot_job import SnapshotJob
 from timebank_ledger.writer import Writer
 
 _log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class OpenLedger:
     writer: Writer
     index: Index
     follower: Follower
+    snapshot_job: SnapshotJob
     app: FastAPI
 
     def export(self, directory: Path, *, vkey: str, registries: Mapping[int, bytes]) -> int:
@@ -64,6 +67,7 @@ class OpenLedger:
     def close(self) -> None:
         """Commit what is parked and release everything."""
         self.follower.close()
+        self.snapshot_job.close()
         self.writer.close()
         self.index.close()
         self.writer.journal.close()
@@ -114,6 +118,7 @@ def open_ledger(
         clock=clock,
         log_key=SigningKey(read_secret(settings.log_key_file)),
         head=HeadFile(settings.head_file),
+        snapshot=SnapshotFile(None if settings.journal_url == "memory:" else settings.snapshot_file),
         registry=registry,
         queue_limit=settings.queue_limit,
         clock_confirmed=settings.clock_confirmed,
@@ -137,5 +142,11 @@ def open_ledger(
         tag_key=read_secret(settings.tag_key_file),
         random_bytes=random_bytes,
     )
-    follower = Follower(index, writer.tail)
-    return OpenLedger(settings=settings, writer=writer, index=index, follower=follower, app=app)
+    return OpenLedger(
+        settings=settings,
+        writer=writer,
+        index=index,
+        follower=Follower(index, writer.tail),
+        snapshot_job=SnapshotJob(writer, every_entries=settings.snapshot_every_entries),
+        app=app,
+    )

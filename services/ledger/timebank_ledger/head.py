@@ -7,7 +7,6 @@ Source: design page 2, "Rollback and generations".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from timebank_contracts.errors import Malformed
@@ -37,17 +36,17 @@ class HeadFile:
                 raise Malformed(f"The head file {path.name} is damaged; restore it from the backup of the keys.")
             self.size, self.root = int(found[1]), found[2].decode("ascii")
 
-    def check(self, size: int, root_at: Callable[[int], bytes]) -> None:
+    def check(self, size: int, root: str | None) -> None:
         """Raise `JournalBehindHead` unless a journal of `size` entries continues what was published.
 
-        `root_at` gives the root of the journal's first entries; it is asked only when something was published.
+        `root`: of the journal's first entries, as many as were published, in hex; unused when nothing was.
         """
         if size < self.size:
             raise JournalBehindHead(
                 f"The journal has {size} entries, and {self.size} were published. It was rolled back: restore the "
                 "newer journal, or ask the network's operators for a new generation."
             )
-        if self.size and root_at(self.size).hex() != self.root:
+        if self.size and root != self.root:
             raise JournalBehindHead(
                 f"The journal's first {self.size} entries are not those that were published. Restore the journal that "
                 "belongs to this node."

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     """File of the 32-byte seed that signs checkpoints, mode 600."""
     head_file: Path | None = None
     """Where the greatest published size and root are kept, outside the database's backup."""
+    snapshot_file: Path | None = None
+    """Where a copy of the book spares the next start most of the replay; it may be deleted, and needs no backup."""
+    snapshot_every_entries: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    """After so many entries a new snapshot is written, and at each stop."""
     tag_key_file: Path | None = None
     """File of the secret that makes payer tags, mode 600."""
     token_key: PublicKey | None = None

@@ -95,6 +95,7 @@ def environment(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "TIMEBANK_LEDGER_LOG_KEY_FILE": f"{folder}/keys/log.key",
         "TIMEBANK_LEDGER_TAG_KEY_FILE": f"{folder}/keys/tag.key",
         "TIMEBANK_LEDGER_HEAD_FILE": str(home.head_path),
+        "TIMEBANK_LEDGER_SNAPSHOT_FILE": f"{folder}/snapshot",
         "TIMEBANK_LEDGER_TOKEN_KEY": b64_encode(home.key("token").public),
         "TIMEBANK_LEDGER_EVENT_KEY": b64_encode(home.key("event").public),
         "TIMEBANK_DIRECTORY_DATABASE": f"sqlite:///{folder}/people.db",

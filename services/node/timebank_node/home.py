@@ -5,6 +5,7 @@
       keys/              event, log, token, tag: 32-byte seeds, each for one use, mode 600
       registry/          1.json, 2.json, …
       head               the greatest published size and root
+      snapshot           of the book: spares a start the replay, may be deleted
       journal.db, people.db, quarantine/     the embedded stores
 Source: design page 2, "What signs what"; page 6, "Configuration".
 """
