@@ -31,14 +31,15 @@ from timebank_contracts.moments import show_time
 from timebank_contracts.registry import Registry, open_registry
 from timebank_kit.clock import Clock
 from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped
-from timebank_kit.journal import Journal, JournalTrouble, PositionTaken, Record, TailMissing, scan
+from timebank_kit.journal import Journal, JournalTrouble, PositionTaken, Record, TailMissing
 from timebank_kit.tail import Tail
 from timebank_ledger import commands as c
 from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
 from timebank_ledger.head import HeadFile, HeadNotWritten, JournalBehindHead
 from timebank_ledger.peers import accept_registry
 from timebank_ledger.propose import perform
-from timebank_ledger.replay import JournalDamaged, read_entry, replay
+from timebank_ledger.replay import JournalDamaged, read_entry
+from timebank_ledger.snapshot import SnapshotFile, read_back, take
 from timebank_ledger.trial import Trial, layer_over
 from timebank_ledger.written import Outcome, Written, enter_segment, repeated
 
@@ -69,6 +70,7 @@ class Writer:
         clock: gives the time of entries.
         log_key: signs checkpoints.
         head: remembers the greatest published size and root outside the database.
+        snapshot: spares the start most of the replay.
         registry: the latest registry that is held; it counts when it is the one that the journal accepted.
         queue_limit: commands that may wait.
         clock_confirmed: an operator says that the clock is right although it stands far ahead of the last entry.
@@ -86,6 +88,7 @@ class Writer:
         clock: Clock,
         log_key: SigningKey,
         head: HeadFile,
+        snapshot: SnapshotFile | None = None,
         registry: Registry | None = None,
         queue_limit: int = 8192,
         clock_confirmed: bool = False,
@@ -97,6 +100,7 @@ class Writer:
         self._registries = {} if registry is None else {registry.sha256: registry}
         self._log_key = log_key
         self._head = head
+        self.snapshot = snapshot or SnapshotFile(None)
         self._on_stop = on_stop
         self._queue_limit = queue_limit
         self._lock = threading.RLock()
@@ -181,6 +185,21 @@ class Writer:
                 self._checkpoint = last = (tree.size, now, note)
             return last[2]
 
+    def keep_snapshot(self) -> bool:
+        """Write what is committed now as the snapshot; returns whether it was done.
+
+        The writer waits only while the state is copied; the file is written without its lock.
+
+        Raises:
+            Stopped: nobody knows what is committed.
+            JournalTrouble: the journal cannot be read.
+        """
+        if self.snapshot.path is None:
+            return False
+        with self.reading() as book:
+            taken = take(book, self._state.tree, self._head)
+        return self.snapshot.store(taken, self.journal)
+
     def close(self) -> None:
         """Let the parked commands be committed, then stop."""
         self.loop.close()
@@ -189,6 +208,11 @@ class Writer:
                 self.checkpoint(fresh=True)
             except HeadNotWritten as trouble:
                 _log.warning("the last checkpoint was not published", extra={"reason": str(trouble)})
+            if self.snapshot.size != self._state.tree.size:
+                try:
+                    self.keep_snapshot()
+                except JournalTrouble as trouble:
+                    _log.warning("the last snapshot was not written", extra={"reason": str(trouble)})
 
     # What the writer's thread does -------------------------------------------------------------------------------
 
@@ -340,15 +364,8 @@ class Writer:
 
     def _read_back(self) -> None:
         """Make book and tree what the journal says. The lock is free meanwhile: readers are told at once to wait."""
-        book, tree = replay(self.journal)
-        self._head.check(tree.size, self._root_at)
+        book, tree = read_back(self.journal, head=self._head, snapshot=self.snapshot)
         with self._lock:
             self._state = _State(book, tree)
             self._dropped = False
         self.tail.publish(tree.size)
-
-    def _root_at(self, size: int) -> bytes:
-        tree = Tree()
-        for record in scan(self.journal, 0, size):
-            tree.append(leaf_hash(record.state))
-        return tree.root()
