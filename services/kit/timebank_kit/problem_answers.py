@@ -36,6 +36,15 @@ class EdgeProblem(HTTPException):
         super().__init__(status_code=self.body["status"], detail=self.body["detail"])
 
 
+def answer_headers(request: Request) -> dict[str, str]:
+    """Headers that the request's answer will carry, whether it is a problem or not: put some in."""
+    state = request.state
+    if not hasattr(state, "answer_headers"):
+        state.answer_headers = {}
+    found: dict[str, str] = state.answer_headers
+    return found
+
+
 def answer_problem(body: Problem, more: Mapping[str, str] | None = None) -> Response:
     """A problem as a response, with the headers that its status asks for, and `more`."""
     headers = dict(more or {})
@@ -66,8 +75,10 @@ def answer_problems(app: FastAPI, own: Mapping[type[Exception], Callable[[Any], 
 
 def _handler(body_of: Callable[[Any], Problem]) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
     # A function that is no coroutine would wait for one of the threads that read.
-    async def handle(_: Request, error: Exception) -> Response:
-        more = error.headers if isinstance(error, HTTPException) else None
+    async def handle(request: Request, error: Exception) -> Response:
+        more = answer_headers(request)
+        if isinstance(error, HTTPException):
+            more |= error.headers or {}
         return answer_problem(body_of(error), more)
 
     return handle

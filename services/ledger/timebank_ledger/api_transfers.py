@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from timebank_contracts import http as asked
 from timebank_contracts import http_answers as h
 from timebank_contracts.errors import Malformed, Refusal
+from timebank_contracts.http import BATCH_MAX
 from timebank_contracts.tokens import Caller
 from timebank_kit.commit_loop import Doubt, QueueFull, Stopped
 from timebank_kit.journal import JournalTrouble
@@ -27,12 +28,14 @@ from timebank_ledger.edge import (
     Edge,
     GuardedRoute,
     TheCaller,
+    TheDryRun,
     TheEdge,
     TheKey,
     body_bytes,
     check_key,
     needs,
     takes_bytes,
+    try_all,
     write,
 )
 from timebank_ledger.problem_answers import invalid_field, problem_of
@@ -73,10 +76,11 @@ async def post_transfer(
     key: TheKey,
     body: Annotated[asked.AnyNewTransfer, Body()],
     response: Response,
+    dry_run: TheDryRun,
 ) -> h.Transfer:
     """Give minutes to an account here, to an address in another town, or between several accounts at once."""
     asking = _asking(edge, caller, key)
-    written = await write(edge, transfer_command(body, asking))
+    written = await write(edge, transfer_command(body, asking), dry_run=dry_run)
     return _written(edge, written, response)
 
 
@@ -96,16 +100,18 @@ def _written(edge: Edge, written: Written, response: Response) -> h.Transfer:
         what="An array of at most 1,000 transfers as POST /v1/transfers takes them, each with its own `key`.",
     ),
 )
-async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request) -> Response:
+async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request, dry_run: TheDryRun) -> Response:
     """Up to 1,000 commands; each is written or refused by itself, and the answers stand in their order."""
     raws = split_batch(await body_bytes(request, bytes_max=BATCH_BYTES_MAX))
     commands = await run_in_threadpool(lambda: [_command(edge, caller, raw) for raw in raws])
-    written = iter(await _write_all(edge, [one for one in commands if isinstance(one, c.Command)]))
-    answers = [one if isinstance(one, dict) else _batch_answer(edge, next(written)) for one in commands]
+    written = await _write_all(edge, [one for one in commands if isinstance(one, c.Command)], dry_run=dry_run)
+    each = iter(written)
+    answers = [one if isinstance(one, dict) else _batch_answer(edge, next(each)) for one in commands]
+    stands = [only_entry(one).n + 1 for one in written if isinstance(one, Written)]
     return Response(
         msgspec.json.encode({"answers": answers}),
         media_type="application/json",
-        headers={"X-Position": str(edge.length)},
+        headers={"X-Position": str(max(stands, default=edge.length))},
     )
 
 
@@ -119,13 +125,20 @@ def _command(edge: Edge, caller: Caller, raw: msgspec.Raw) -> dict[str, Any] | c
         return _problem_answer(problem_of(error))
 
 
-async def _write_all(edge: Edge, commands: list[c.Command]) -> list[Written | Exception]:
-    """Park them part by part, so that other callers, and what peers wait for, find a place between the parts."""
+async def _write_all(edge: Edge, commands: list[c.Command], *, dry_run: bool) -> list[Written | Exception]:
+    """Park them part by part, so that other callers, and what peers wait for, find a place between the parts.
+
+    A dry run is one part: what a later command would meet, only the same layer over the book knows.
+    """
     written: list[Written | Exception] = []
-    for start in range(0, len(commands), TOGETHER_MAX):
-        part = commands[start : start + TOGETHER_MAX]
+    size = BATCH_MAX if dry_run else TOGETHER_MAX
+    for start in range(0, len(commands), size):
+        part = commands[start : start + size]
         try:
-            answered = await edge.answers.of(edge.writer.submit_many(part))
+            if dry_run:
+                answered = await try_all(edge, part)
+            else:
+                answered = await edge.answers.of(edge.writer.submit_many(part))
         except _ANSWERED as error:
             answered = [error] * len(part)
         written += answered
@@ -167,9 +180,10 @@ async def reverse_transfer(
     transfer: TransferPath,
     body: asked.NewReversal,
     response: Response,
+    dry_run: TheDryRun,
 ) -> h.Transfer:
     """Take a transfer within the town back, or a part of it; what an account cannot give comes from the pot."""
     content = {"kind": "reversal", "transfer": transfer} | body.model_dump(exclude_none=True)
     head = _asking(edge, caller, key).head(content)
     command = c.ReverseTransfer(**head, transfer=transfer, reason=body.reason, minutes=body.minutes)
-    return _written(edge, await write(edge, command), response)
+    return _written(edge, await write(edge, command, dry_run=dry_run), response)

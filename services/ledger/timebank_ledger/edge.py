@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from timebank_contracts.errors import Refusal
@@ -24,7 +25,7 @@ from timebank_contracts.names import Identity
 from timebank_contracts.tokens import SCOPES, Caller
 from timebank_kit.answers import Answers
 from timebank_kit.clock import Clock
-from timebank_kit.problem_answers import EdgeProblem
+from timebank_kit.problem_answers import EdgeProblem, answer_headers
 from timebank_ledger.access import Access
 from timebank_ledger.commands import Command
 from timebank_ledger.index import Index
@@ -35,6 +36,7 @@ from timebank_ledger.writer import Writer, Written
 JSON_BYTES_MAX: Final = 65_536
 JSON_DEPTH_MAX: Final = 16
 KEY_HEADER: Final = "Idempotency-Key"
+DRY_RUN_HEADER: Final = "X-Dry-Run"
 _KEY = re.compile(r"[!-~]{1,200}")
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """A string that does not end takes all the rest, and nothing is tried twice: the cost is one pass, whatever is sent."""
@@ -120,9 +122,35 @@ class GuardedRoute(APIRoute):
                 request.state.caller = edge.access.verify(
                     request.headers.get("authorization"), scopes=self.scopes, now=edge.clock.now()
                 )
-            return await handle(StrictRequest(request.scope, request.receive))
+            if self.writes:
+                self._check_query(request)
+            response = await handle(StrictRequest(request.scope, request.receive))
+            response.headers.update(answer_headers(request))
+            return response
 
         return guarded
+
+    @cached_property
+    def writes(self) -> bool:
+        """Whether it changes something: a HEAD or GET never does."""
+        return not {"GET", "HEAD"} & set(self.methods or ())
+
+    @cached_property
+    def _query_names(self) -> frozenset[str]:
+        return frozenset(_query_names(self.dependant))
+
+    def _check_query(self, request: Request) -> None:
+        """A misspelt `dry_run` must not be the real thing."""
+        if not self._query_names.issuperset(request.query_params):
+            known = ", ".join(sorted(self._query_names)) or "none"
+            raise EdgeProblem(
+                "field_invalid", f"The query has a parameter that this route does not know; it has {known}."
+            )
+
+
+def _query_names(dependant: Dependant) -> set[str]:
+    own = {field.alias for field in dependant.query_params}
+    return own.union(*map(_query_names, dependant.dependencies))
 
 
 class StrictRequest(Request):
@@ -197,11 +225,37 @@ def check_key(key: object) -> str:
     return key
 
 
+async def _dry_run(
+    request: Request,
+    dry_run: Annotated[bool, Query(description="Answer as the real command would now, and write nothing.")] = False,
+) -> bool:
+    if dry_run:
+        answer_headers(request)[DRY_RUN_HEADER] = "true"
+    return dry_run
+
+
 TheEdge = Annotated[Edge, Depends(_edge)]
 TheCaller = Annotated[Caller, Depends(_caller)]
 TheKey = Annotated[str, Depends(_key)]
+TheDryRun = Annotated[bool, Depends(_dry_run)]
 
 
-async def write(edge: Edge, command: Command) -> Written:
-    """Park a command with the writer and wait for its commit, holding no thread; raises what the writer answers."""
-    return await edge.answers.of(edge.writer.submit(command))
+async def write(edge: Edge, command: Command, *, dry_run: bool = False) -> Written:
+    """Park a command with the writer and wait for its commit, holding no thread; raises what the writer answers.
+
+    Args:
+        edge: the routes' own.
+        command: any.
+        dry_run: answer what would be written, and write nothing.
+    """
+    if not dry_run:
+        return await edge.answers.of(edge.writer.submit(command))
+    [tried] = await try_all(edge, [command])
+    if isinstance(tried, Exception):
+        raise tried
+    return tried
+
+
+async def try_all(edge: Edge, commands: Sequence[Command]) -> list[Written | Exception]:
+    """What the writer would answer to these commands, one after another; nothing is written."""
+    return await edge.answers.of(edge.writer.submit_trial(commands))
