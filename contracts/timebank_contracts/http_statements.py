@@ -31,10 +31,16 @@ class StatementLine(Model):
     transfer: TransferId | None = None
     reverses: TransferId | None = None
     """The transfer that this entry takes back."""
-    reason: str | None = Field(default=None, description="Why it was taken back or came back.", examples=["mistake"])
+    reason: str | None = Field(
+        default=None, description="Why it was given, taken back or came back.", examples=["mistake"]
+    )
     purpose: Purpose | None = Field(default=None, description="Why the minutes moved.", examples=["service"])
     activity: Activity | None = Field(default=None, description="What was done.", examples=["garden"])
     served_on: ServedOn | None = None
+    programme: AccountId | None = None
+    """The programme that it belongs to."""
+    claim: TransferId | None = None
+    """The claim that it confirms."""
 
 
 class Statement(Model):

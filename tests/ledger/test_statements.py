@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.ledger.busy_town import ACCOUNTS, ACTS, Act, book_at, live
 from tests.ledger.pair_of_towns import carry, open_pair
 from tests.ledger.town_api import START, Client, Town, gift, open_town
-from timebank_ledger.api_statements import zone_of
 from timebank_ledger.period import Period
+from timebank_ledger.report_asked import zone_of
 from timebank_ledger.statement import make_statement, stream_lines
 
 
@@ -57,6 +57,8 @@ def test_a_statement_begins_at_its_opening_and_ends_at_its_closing(town: Town) -
                 "purpose": "gift",
                 "activity": None,
                 "served_on": None,
+                "programme": None,
+                "claim": None,
             }
         ],
     }

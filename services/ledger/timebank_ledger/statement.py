@@ -8,6 +8,7 @@ Source: design page 3, "What people do with it".
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -37,6 +38,8 @@ class Said(NamedTuple):
     reverses: str | None = None
     """The transfer that it takes back."""
     reason: str | None = None
+    programme: str | None = None
+    claim: str | None = None
 
 
 class Line(NamedTuple):
@@ -63,6 +66,43 @@ class Statement(NamedTuple):
     lines: list[Line]
     closing: int
     rest: Period | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """A whole statement whose lines come one by one, so that it may be of any length; quantities in minutes."""
+
+    account: str
+    kind: str
+    period: Period
+    zone: ZoneInfo
+    opening: int
+    credited: int
+    paid: int
+    """As a number of 0 or more."""
+    lines: Iterator[Line]
+    """Each once."""
+
+    @property
+    def closing(self) -> int:
+        return self.opening + self.credited - self.paid
+
+
+def make_sheet(index: Index, journal: Journal, account: str, period: Period, *, kind: str, zone: ZoneInfo) -> Sheet:
+    """The whole statement of an account over a period; see `make_statement` for the arguments."""
+    opening = index.balance_before(account, period.start)
+    credited, paid = index.turnover(account, start=period.start, stop=period.stop)
+    lines = stream_lines(index, journal, account, period, zone=zone, opening=opening)
+    return Sheet(
+        account=account,
+        kind=kind,
+        period=period,
+        zone=zone,
+        opening=opening,
+        credited=credited,
+        paid=paid,
+        lines=lines,
+    )
 
 
 def make_statement(
@@ -147,7 +187,7 @@ def what_is_said(entry: e.Entry) -> Said:
     if isinstance(entry, e.TransferReturned):
         return Said(reason=entry.data.reason)
     if isinstance(entry, e.TransferPosted):
-        return _said(entry.data)
+        return _posted(entry.data)
     raw = entry.out if isinstance(entry, e.TransferSent) else entry.in_
     message = None if raw is UNSET else m.decode_message(bytes(raw))
     return _said(message.data) if isinstance(message, m.TransferSentMessage) else Said()
@@ -158,4 +198,12 @@ def _said(data: e.Posted | m.Sent) -> Said:
         purpose=data.purpose,
         activity=None if data.activity is UNSET else data.activity,
         served_on=None if data.served_on is UNSET else data.served_on,
+    )
+
+
+def _posted(data: e.Posted) -> Said:
+    return _said(data)._replace(
+        reason=None if data.reason is UNSET else data.reason,
+        programme=None if data.programme is UNSET else data.programme,
+        claim=None if data.claim is UNSET else data.claim,
     )
