@@ -12,7 +12,10 @@ from timebank_contracts.book import Book, apply
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.merkle import Tree, leaf_hash
-from timebank_kit.journal import SCAN_RECORDS, Journal
+from timebank_kit.journal import Journal
+
+PAGE_RECORDS = 1024
+"""Records that are decoded together; of more, the first are out of the processor's cache before they are judged."""
 
 
 class JournalDamaged(Malformed):
@@ -54,8 +57,12 @@ def replay_on(journal: Journal, book: Book, tree: Tree, *, mark: int = 0) -> str
     """
     reader, root = EntryReader(), None
     start, length = book.n, journal.length()
+
+    def read(position: int) -> e.Entry | None:
+        return read_entry(journal, position)
+
     while start < length:
-        stop = min(start + SCAN_RECORDS, length)
+        stop = min(start + PAGE_RECORDS, length)
         if start < mark < stop:
             stop = mark
         records = journal.read(start, stop - start)
@@ -66,7 +73,7 @@ def replay_on(journal: Journal, book: Book, tree: Tree, *, mark: int = 0) -> str
             for record, entry in zip(records, entries, strict=True):
                 if record.key != (None if entry.key is UNSET else entry.key):
                     raise Malformed("The key that the store keeps beside the entry is another than the entry's.")
-                apply(book, entry, read=lambda position: read_entry(journal, position))
+                apply(book, entry, read=read)
                 tree.append(leaf_hash(record.state))
         except (Refusal, Malformed, Breach) as wrong:
             raise JournalDamaged(book.n, wrong) from wrong
