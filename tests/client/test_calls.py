@@ -100,7 +100,6 @@ def test_somebody_in_another_town_is_paid_by_handle(town: Timebank, aberdare: Fe
 def test_a_statement_is_read_to_its_end_and_its_pages_join(
     town: Timebank, aberdare: FederatedTown, network: Network
 ) -> None:
-    """Case E-1."""
     bryn = aberdare.accounts["bryn"]
     for _ in range(3):
         # A town's floor allows no more at a time, so the hours go to and fro.
@@ -120,7 +119,6 @@ def test_a_statement_is_read_to_its_end_and_its_pages_join(
 
 
 def test_events_are_read_from_a_cursor_on(town: Timebank, aberdare: FederatedTown) -> None:
-    """Case N-1."""
     bryn = aberdare.accounts["bryn"]
     seen = list(town.events.list())
     first = town.transfers.post(**gift(aberdare, 5))

@@ -63,7 +63,6 @@ def test_a_wrong_secret_is_said_at_once(town: Timebank, line: FaultyLine) -> Non
 def test_a_command_is_sent_again_under_its_key_and_done_once(
     town: Timebank, aberdare: FederatedTown, line: FaultyLine, fault: object
 ) -> None:
-    """Case H-1."""
     alys, bryn = aberdare.accounts["alys"], aberdare.accounts["bryn"]
     line.faults[TRANSFERS] = [fault, fault]  # type: ignore[list-item] # the parameter is a fault
     transfer = town.transfers.post(payer=alys, payee=bryn, minutes=30, purpose="gift", confirmed_by="receiver")

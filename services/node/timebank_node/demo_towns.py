@@ -44,7 +44,7 @@ class TownPlan:
     pair_limit: int
 
 
-class _ByAddress(httpx.BaseTransport):
+class ByAddress(httpx.BaseTransport):
     """Sends a request to the town that has the address, inside this process."""
 
     def __init__(self) -> None:
@@ -166,7 +166,7 @@ def open_network(
         environ["TIMEBANK_FEDERATION_KAFKA"] = kafka
     if postgres is not None:
         environ["TIMEBANK_LEDGER_JOURNAL_URL"] = _own_schema(postgres, run)
-    by_address = _ByAddress()
+    by_address = ByAddress()
     broker = EmbeddedBroker() if kafka is None else None
     towns: dict[str, DemoTown] = {}
     try:
@@ -205,7 +205,7 @@ def _own_schema(dsn: str, run: str) -> str:
     return f"{dsn}{'&' if '?' in dsn else '?'}options=-csearch_path%3D{run}"
 
 
-def _open(plan: TownPlan, home: Home, around: Surroundings, by_address: _ByAddress) -> DemoTown:
+def _open(plan: TownPlan, home: Home, around: Surroundings, by_address: ByAddress) -> DemoTown:
     town = open_town(home, around, title=plan.title)
     bridge = AsgiBridge(town.app)
     by_address.bridges[home.described.url.removeprefix("http://")] = bridge
