@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from timebank_contracts.errors import Malformed, Refusal
+from timebank_node.cli_sandbox import app as sandbox_app
 
 app = typer.Typer(
     name="timebank",
@@ -25,6 +26,7 @@ app = typer.Typer(
         "Examples:\n\n"
         "  timebank demo                                  three towns, half a year, one audit\n\n"
         "  timebank demo --serve                          the same, and the towns stay up\n\n"
+        "  timebank sandbox                               a town to build against, with credentials\n\n"
         "  timebank node init ./aberdare --network timebank.wales --node aberdare --url http://127.0.0.1:8101\n\n"
         "  timebank network sign --out registry.json --operator op.key aberdare/node.json barry/node.json\n\n"
         "  timebank node accept ./aberdare registry.json && timebank node serve ./aberdare --port 8101\n\n"
@@ -41,6 +43,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(network_app, name="network")
 app.add_typer(serve_app, name="serve")
 app.add_typer(client_app, name="client")
+app.add_typer(sandbox_app, name="sandbox")
 
 Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
 Port = Annotated[int, typer.Option(help="Port to serve on; 0: a free one.", min=0, max=65535)]
