@@ -7,26 +7,34 @@ Source: design page 3, "What people do with it".
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from timebank_contracts import http_statements as h
 from timebank_contracts.figures import TrialBalance, make_trial_balance, trial_balance
+from timebank_contracts.plaintext import MEDIA_TYPE as PLAIN_TEXT
 from timebank_ledger import report_asked as asked
 from timebank_ledger.answers import statement_answer
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheEdge, needs
+from timebank_ledger.journal_text import journal_text
 from timebank_ledger.pages import statement_page, trial_balance_page
 from timebank_ledger.replay import read_entry
 from timebank_ledger.reports_csv import statement_csv, trial_balance_csv
 from timebank_ledger.statement import LINES_MAX, make_sheet, make_statement
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["statements"])
+_log = logging.getLogger(__name__)
 _STATEMENT_CSV: Final = (
     "date (Europe/London),time (UTC),position,type,transfer,reverses,reason,purpose,activity,served_on,"
     "programme,claim,minutes,hours,balance_minutes,balance_hours\r\n2026-01-01,,0,opening,,,,,,,,,,,0,0:00\r\n"
 )
 _TRIAL_CSV: Final = "kind,accounts,credit_minutes,credit_hours,debit_minutes,debit_hours\r\ntotal,4,90,1:30,90,1:30\r\n"
+_JOURNAL: Final = (
+    "2026-03-02 (6) transfer.posted\n    ; purpose:gift\n    members:alys  -90 min\n    members:bryn  90 min\n"
+)
 
 
 @router.get(
@@ -142,3 +150,35 @@ def _trial_balance_then(edge: Edge, *, position: int | None, day: str | None) ->
     at = asked.position_asked(edge, length=index.position, position=position, day=day)
     last = read_entry(edge.writer.journal, at - 1) if at else None
     return make_trial_balance(at, "" if last is None else last.time, index.kinds(at))
+
+
+@router.get(
+    "/journal.hledger",
+    operation_id="getJournalText",
+    openapi_extra=needs("audit:read", "operate"),
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/plain": {"example": _JOURNAL}}, "description": "A journal of hledger."}},
+)
+def get_journal_text(
+    edge: TheEdge,
+    caller: TheCaller,
+    first_day: asked.FromDay = None,
+    last_day: asked.ToDay = None,
+    from_position: asked.FromPosition = None,
+    to_position: asked.ToPosition = None,
+) -> StreamingResponse:
+    """The journal as plain text accounting, with what each account must have at the end; reading it is noted."""
+    identity, index = edge.identity, edge.indexed()
+    period = asked.period_asked(
+        edge,
+        length=index.position,
+        first_day=first_day,
+        last_day=last_day,
+        start=from_position,
+        stop=to_position,
+    )
+    _log.info("entries read", extra={"client": caller.subject, "first_position": period.start})
+    pieces = journal_text(index, edge.writer.journal, identity, period, zone=asked.zone_of(edge))
+    name = f"{identity.node}-{identity.generation}-{period.start}-{period.stop}.journal"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(pieces, media_type=PLAIN_TEXT, headers=headers)

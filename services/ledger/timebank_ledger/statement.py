@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from msgspec import UNSET
-
 from timebank_contracts import entries as e
-from timebank_contracts import messages as m
 from timebank_contracts.days import local_moment
+from timebank_contracts.said import Said, what_is_said
 from timebank_kit.journal import Journal
 from timebank_ledger.index import Index
 from timebank_ledger.index import Line as Row
@@ -27,19 +25,6 @@ CHUNK_LINES: Final = 500
 """Lines that a stream of lines holds at a time."""
 GAP_ENTRIES_MAX: Final = 16
 """Entries that are read for nothing rather than asked for around: a question costs as much as some entries."""
-
-
-class Said(NamedTuple):
-    """What an entry says of its transfer, where it says it."""
-
-    purpose: str | None = None
-    activity: str | None = None
-    served_on: str | None = None
-    reverses: str | None = None
-    """The transfer that it takes back."""
-    reason: str | None = None
-    programme: str | None = None
-    claim: str | None = None
 
 
 class Line(NamedTuple):
@@ -178,32 +163,3 @@ def _entries_at(journal: Journal, positions: Sequence[int]) -> dict[int, e.Entry
                 found[record.position] = e.decode_entry(record.state)
         first = at + 1
     return found
-
-
-def what_is_said(entry: e.Entry) -> Said:
-    """What an entry says of its transfer: of one between towns, what its message says."""
-    if isinstance(entry, e.TransferReversed):
-        return Said(reverses=entry.data.transfer, reason=entry.data.reason)
-    if isinstance(entry, e.TransferReturned):
-        return Said(reason=entry.data.reason)
-    if isinstance(entry, e.TransferPosted):
-        return _posted(entry.data)
-    raw = entry.out if isinstance(entry, e.TransferSent) else entry.in_
-    message = None if raw is UNSET else m.decode_message(bytes(raw))
-    return _said(message.data) if isinstance(message, m.TransferSentMessage) else Said()
-
-
-def _said(data: e.Posted | m.Sent) -> Said:
-    return Said(
-        purpose=data.purpose,
-        activity=None if data.activity is UNSET else data.activity,
-        served_on=None if data.served_on is UNSET else data.served_on,
-    )
-
-
-def _posted(data: e.Posted) -> Said:
-    return _said(data)._replace(
-        reason=None if data.reason is UNSET else data.reason,
-        programme=None if data.programme is UNSET else data.programme,
-        claim=None if data.claim is UNSET else data.claim,
-    )
