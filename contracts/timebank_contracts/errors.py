@@ -87,6 +87,7 @@ REFUSALS: Final[dict[str, str]] = {
     "peer_unknown": "No town of this name is in the registry in force here.",
     "policy_invalid": "A floor must be 0 or less, a ceiling or limit 0 or more, each within 10,000,000 minutes.",
     "posting_invalid": "2 to 256 postings, each account once, none of them 0, the sum exactly 0.",
+    "precondition_failed": "It was changed since you read it; read it again, and decide again.",
     "programme_unknown": "No open programme has this id here; look it up among the accounts.",
     "purpose_invalid": "This purpose does not fit these accounts or this actor.",
     "reason_needed": "Support from the pot names its reason; other transfers than support, grant and correction none.",

@@ -159,15 +159,40 @@ class NewGroup(_Said):
     )
 
 
+class Session(Model):
+    """Who attends and pays, who leads and earns; the pot takes or bears the difference."""
+
+    attendees: list[Annotated[tuple[AccountId, Minutes], Field(strict=False)]] = Field(
+        default=[], max_length=POSTINGS_MAX, description="[account, minutes] of those who pay for their own time."
+    )
+    sharing: list[AccountId] = Field(
+        default=[],
+        max_length=POSTINGS_MAX,
+        description="Accounts that share a cost: split to the minute, in order of id.",
+    )
+    shared_minutes: Minutes | None = Field(default=None, description="What they share.", examples=[60])
+    leaders: list[Annotated[tuple[AccountId, Minutes], Field(strict=False)]] = Field(
+        min_length=1, max_length=POSTINGS_MAX, description="[account, minutes] of time given."
+    )
+
+
+class NewSession(_Said):
+    """A group session: ask with `dry_run=true` first, and the answer shows the split."""
+
+    session: Session
+
+
 def _transfer_tag(value: Any) -> str:
-    found = "postings" in value if isinstance(value, dict) else isinstance(value, NewGroup)
-    return "group" if found else "single"
+    if isinstance(value, dict):
+        return "group" if "postings" in value else "session" if "session" in value else "single"
+    return "group" if isinstance(value, NewGroup) else "session" if isinstance(value, NewSession) else "single"
 
 
 AnyNewTransfer = Annotated[
-    Annotated[NewTransfer, Tag("single")] | Annotated[NewGroup, Tag("group")], Discriminator(_transfer_tag)
+    Annotated[NewTransfer, Tag("single")] | Annotated[NewGroup, Tag("group")] | Annotated[NewSession, Tag("session")],
+    Discriminator(_transfer_tag),
 ]
-TAGS = frozenset({"here", "there", "single", "group"})
+TAGS = frozenset({"here", "there", "single", "group", "session"})
 """Names of alternatives: they are no part of a field's name."""
 
 
@@ -199,7 +224,12 @@ class NewLimits(Model):
 
 class NewState(Model):
     state: Literal["open", "frozen", "closed"] = Field(
-        description="frozen: nothing leaves it; closed: only at balance 0, for good.", examples=["frozen"]
+        description="frozen: nothing leaves it; closed: for good, at balance 0 or with a taker.", examples=["frozen"]
+    )
+    taker: AccountId | None = Field(
+        default=None,
+        description="closed: who gets what is left, the pot or an account; the pot bears what a leaver owes.",
+        examples=["pot"],
     )
 
 
@@ -213,3 +243,15 @@ class NewPolicy(Model):
     default_ceiling: CeilingMinutes
     debt_limit: LimitMinutes
     """What the town may owe all its peers together."""
+    claim_tolerance_percent: int = Field(
+        default=0, ge=0, le=100, description="How far above a claim it may be confirmed.", examples=[10]
+    )
+    claim_expires_after_days: int = Field(
+        default=60, ge=1, le=366, description="Until when a claim may be confirmed.", examples=[60]
+    )
+    auto_confirm_after_days: int = Field(
+        default=0, ge=0, le=366, description="When the rule confirms a claim from an agreed booking; 0: never."
+    )
+    leaver_after_days: int = Field(
+        default=30, ge=1, le=366, description="When a leaver's remainder goes to the pot, or is borne by it."
+    )

@@ -5,7 +5,7 @@ Source: design page 3, "HTTP API"; RFC 9457 for `Problem`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,11 +22,14 @@ from timebank_contracts.http import (
     Minutes,
     Model,
     Moment,
+    NewPolicy,
     PeerId,
     Position,
+    PostedMinutes,
     TransferId,
 )
 
+AccountState = Literal["open", "frozen", "closing", "closed"]
 TransferState = Literal["posted", "sent", "settled", "returned", "received", "rejected", "reversed"]
 
 
@@ -40,6 +43,15 @@ class Transfer(Model):
     """Journal position of the entry that began it here."""
     time: Moment
     reason: str | None = Field(default=None, description="Why it came back or was rejected.", examples=["expired"])
+    postings: list[Annotated[tuple[AccountId, PostedMinutes], Field(strict=False)]] | None = Field(
+        default=None,
+        description="Of a group, and of a reversal: [account, minutes] as it was split, of accounts that you may see.",
+    )
+    claim: TransferId | None = None
+    """The claim that it confirmed."""
+    reversed_minutes: int | None = Field(
+        default=None, ge=1, description="How many of the minutes were taken back.", examples=[30]
+    )
 
 
 class FieldError(Model):
@@ -78,12 +90,21 @@ class Account(Model):
 
     account: AccountId
     kind: AccountKind
-    state: Literal["open", "frozen", "closed"]
+    state: AccountState
     balance: BalanceMinutes
     in_transit: Count
     """Minutes sent to other towns and not yet decided."""
     floor: int = Field(description="The lowest balance that a payment may leave, in minutes.", examples=[-600])
     ceiling: int = Field(description="The highest balance that a credit may reach, in minutes.", examples=[6000])
+    available: int = Field(
+        ge=0,
+        description="Minutes that it may pay out now. Of a programme this is the two-way rule: it may pay out so many "
+        "more, or as much as it takes in.",
+        examples=[720],
+    )
+    owner: AccountId | None = Field(
+        default=None, description="The organisation that runs a programme.", examples=["library"]
+    )
 
 
 class Accounts(Model):
@@ -121,12 +142,23 @@ class Positions(Model):
     rows: list[PositionRow]
 
 
-class Policy(Model):
-    default_floor: int = Field(examples=[-600])
-    default_ceiling: int = Field(examples=[6000])
-    debt_limit: LimitMinutes
-    position: Position
-    """Journal position of the entry that set it."""
+class Limits(Model):
+    """Of an account, in minutes; edited as one."""
+
+    account: AccountId
+    floor: int = Field(description="The lowest balance that a payment may leave.", examples=[-600])
+    ceiling: int = Field(description="The highest balance that a credit may reach.", examples=[6000])
+
+
+class State(Model):
+    """Of an account; edited as one."""
+
+    account: AccountId
+    state: AccountState
+
+
+class Policy(NewPolicy):
+    """In force; edited as one."""
 
 
 class RegistryHeld(Model):

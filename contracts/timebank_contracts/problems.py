@@ -33,6 +33,7 @@ EDGE: Final[dict[str, str]] = {
     "room_away": "Another service or town that this needs does not answer; come again later.",
     "scope_not_granted": "The client was not granted this scope; ask for one that it has.",
     "stream_unknown": "This node has no such stream, or it is shorter than that.",
+    "too_many_attempts": "This client failed too often to prove who it is; come again after Retry-After seconds.",
     "too_large": "The body is too large or too deep; send less at a time.",
     "too_slow": "The body did not arrive in time; send it again.",
     "unauthorised": "Send a valid token: Authorization: Bearer <token>.",
@@ -63,11 +64,13 @@ STATUS: Final[dict[str, int]] = {
     "self_transfer": 422,
     "served_on_invalid": 422,
     "service_incomplete": 422,
+    "precondition_failed": 412,
     "too_slow": 408,
     "too_large": 413,
     # Who asks.
     "client_unknown": 401,
     "unauthorised": 401,
+    "too_many_attempts": 429,
     "forbidden": 403,
     # What is asked for is not here.
     "account_unknown": 404,

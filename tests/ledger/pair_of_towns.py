@@ -60,7 +60,7 @@ def open_pair() -> Iterator[tuple[Town, Town]]:
     with open_town("aberdare", 1) as aberdare, open_town("barry", 2) as barry:
         for town in (aberdare, barry):
             client = town.operator()
-            answer = client.http.put("/v1/registry", content=signed(both_open()), headers=client.headers)
+            answer = client.put("/v1/registry", content=signed(both_open()))
             assert answer.status_code == 200, answer.text
         yield aberdare, barry
 

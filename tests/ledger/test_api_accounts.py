@@ -48,7 +48,9 @@ def test_limits_and_states_change_by_an_operator(town: Town) -> None:
 def test_the_policy_changes_and_binds_new_accounts(town: Town) -> None:
     operator = town.operator()
     answer = operator.put("/v1/policy", {"default_floor": -60, "default_ceiling": 600, "debt_limit": 1_000})
-    assert answer.json() == {"default_floor": -60, "default_ceiling": 600, "debt_limit": 1_000, "position": 6}
+    said = answer.json()
+    assert (said["default_floor"], said["default_ceiling"], said["debt_limit"]) == (-60, 600, 1_000)
+    assert (answer.headers["X-Position"], operator.get("/v1/policy").json()) == ("7", said)
     assert operator.post("/v1/accounts", {"account": "cai", "kind": "member"}).json()["floor"] == -60
 
 

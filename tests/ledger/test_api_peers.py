@@ -202,12 +202,12 @@ def test_only_messages_leave_the_town_and_the_payer_s_tag_differs_each_time(pair
 def test_the_first_registry_is_an_operator_s_and_the_next_proves_itself() -> None:
     with open_town() as town:
         first = both_open()
-        refused = town.http.put("/v1/registry", content=signed(first), headers=town.federation().headers)
+        refused = town.federation().put("/v1/registry", content=signed(first))
         assert refused.json()["code"] == "forbidden"
-        put = town.http.put("/v1/registry", content=signed(first), headers=town.operator().headers)
+        put = town.operator().put("/v1/registry", content=signed(first))
         assert put.json() == {"version": 1, "sha256": first.sha256}
         length = town.writer.tail.length
-        again = town.http.put("/v1/registry", content=signed(first), headers=town.federation().headers)
+        again = town.federation().put("/v1/registry", content=signed(first))
         assert (again.json(), town.writer.tail.length) == (put.json(), length)
         second = make_registry(
             registered("aberdare", 1),
@@ -215,7 +215,7 @@ def test_the_first_registry_is_an_operator_s_and_the_next_proves_itself() -> Non
             version=2,
             previous=first.sha256,
         )
-        assert town.http.put("/v1/registry", content=signed(second), headers=town.federation().headers).json() == {
+        assert town.federation().put("/v1/registry", content=signed(second)).json() == {
             "version": 2,
             "sha256": second.sha256,
         }
@@ -225,6 +225,6 @@ def test_the_first_registry_is_an_operator_s_and_the_next_proves_itself() -> Non
 @pytest.mark.parametrize("raw", [b"", b"{}", signed(both_open(), OPERATORS[:1]), signed(both_open()) + b" "])
 def test_a_registry_that_too_few_signed_or_that_is_none_is_refused(raw: bytes) -> None:
     with open_town() as town:
-        answer = town.http.put("/v1/registry", content=raw, headers=town.operator().headers)
+        answer = town.operator().put("/v1/registry", content=raw)
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
         assert town.writer.tail.length == 6

@@ -55,21 +55,24 @@ class Client:
     keys: Iterator[int]
 
     def post(self, path: str, body: Any = None, *, key: str | None = "", **options: Any) -> httpx.Response:
+        return self._send("POST", path, body, key=key, **options)
+
+    def put(self, path: str, body: Any = None, *, key: str | None = "", **options: Any) -> httpx.Response:
+        return self._send("PUT", path, body, key=key, **options)
+
+    def get(self, path: str, **params: Any) -> httpx.Response:
+        return self.http.get(path, headers=self.headers, params=params or None)
+
+    def delete(self, path: str, *, key: str | None = "", **options: Any) -> httpx.Response:
+        return self._send("DELETE", path, None, key=key, **options)
+
+    def _send(self, method: str, path: str, body: Any, *, key: str | None, **options: Any) -> httpx.Response:
         headers = dict(self.headers)
         if key is not None:
             headers["Idempotency-Key"] = key or f"key-{next(self.keys)}"
         if body is not None:
             options["json"] = body
-        return self.http.post(path, headers=headers | options.pop("headers", {}), **options)
-
-    def put(self, path: str, body: Any) -> httpx.Response:
-        return self.http.put(path, json=body, headers=self.headers)
-
-    def get(self, path: str, **params: Any) -> httpx.Response:
-        return self.http.get(path, headers=self.headers, params=params or None)
-
-    def delete(self, path: str) -> httpx.Response:
-        return self.http.delete(path, headers=self.headers)
+        return self.http.request(method, path, headers=headers | options.pop("headers", {}), **options)
 
     @property
     def headers(self) -> dict[str, str]:

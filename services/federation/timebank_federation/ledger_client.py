@@ -7,6 +7,7 @@ What the ledger refuses for good is `LedgerRefused`: the same bytes would be ref
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import httpx
@@ -76,18 +77,23 @@ class LedgerClient:
 
     def accept_registry(self, envelope: bytes) -> None:
         """Hand a newer registry to the writer; the ledger verifies it. Raises `LedgerAway`, `LedgerRefused`."""
-        self._call("PUT", "/v1/registry", content=envelope, params=None)
+        key = f"registry/{sha256(envelope).hexdigest()}"
+        self._call("PUT", "/v1/registry", content=envelope, params=None, key=key)
 
     def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
         return self._call("GET", path, content=None, params=params)
 
-    def _call(self, method: str, path: str, *, content: bytes | None, params: dict[str, Any] | None) -> httpx.Response:
+    def _call(
+        self, method: str, path: str, *, content: bytes | None, params: dict[str, Any] | None, key: str | None = None
+    ) -> httpx.Response:
         try:
             # A clock that steps between issuing and checking spoils a token once; a fresh one tells.
             for _ in range(2):
                 headers = {"Authorization": f"Bearer {self._token()}"}
                 if content is not None:
                     headers["Content-Type"] = "application/octet-stream"
+                if key is not None:
+                    headers["Idempotency-Key"] = key
                 answer = self._http.request(method, path, content=content, params=params, headers=headers)
                 if answer.status_code != 401:
                     break

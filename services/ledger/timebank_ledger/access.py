@@ -107,3 +107,9 @@ def check_account(caller: Caller, account: str) -> None:
 def may_see(caller: Caller, account: str) -> bool:
     """Whether the caller may see this account: granted, or an operator's or auditor's eyes."""
     return caller.may_use(account) or bool({"operate", "audit:read"} & caller.scopes)
+
+
+def check_seen(caller: Caller, account: str) -> None:
+    """Raise `Forbidden` unless the caller may see this account."""
+    if not may_see(caller, account):
+        raise Forbidden(f"The token was not granted the account {account}.")

@@ -44,6 +44,7 @@ def transfer_answer(identity: Identity, entry: e.Entry) -> h.Transfer:
     message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
     transfer = transfer_of(identity, entry, message)
     assert transfer is not None, "an entry about a transfer"
+    posted = entry.data if isinstance(entry, e.TransferPosted) else None
     return h.Transfer(
         id=transfer,
         state=_STATES[type(entry)],
@@ -51,7 +52,16 @@ def transfer_answer(identity: Identity, entry: e.Entry) -> h.Transfer:
         position=entry.n,
         time=entry.time,
         reason=_reason(entry),
+        postings=_postings(entry),
+        claim=None if posted is None or posted.claim is UNSET else posted.claim,
     )
+
+
+def _postings(entry: e.Entry) -> list[tuple[str, int]] | None:
+    """Of a transfer of more than two accounts, and of one taken back: who pays and who is credited, as it was split."""
+    if entry.postings is UNSET or (len(entry.postings) == 2 and not isinstance(entry, e.TransferReversed)):
+        return None
+    return entry.postings
 
 
 def _minutes(entry: e.Entry, message: m.AnyMessage | None) -> int:
@@ -82,7 +92,30 @@ def transfer_now(edge: Edge, caller: Caller, transfer: str) -> h.Transfer:
     if not found or not any(_sees(caller, entry) for entry in found):
         raise Refusal("transfer_unknown")
     began, now = transfer_answer(identity, found[0]), transfer_answer(identity, found[-1])
-    return began.model_copy(update={"state": now.state, "reason": now.reason})
+    changed: dict[str, object] = {"state": now.state, "reason": now.reason}
+    if began.postings is not None:
+        changed["postings"] = [posting for posting in began.postings if may_see(caller, posting[0])]
+    if now.state == "reversed":
+        changed |= _taken_back(edge, began)
+    return began.model_copy(update=changed)
+
+
+def _taken_back(edge: Edge, began: h.Transfer) -> dict[str, object]:
+    """How much of a transfer was taken back: it is reversed when all of it was."""
+    with edge.writer.reading() as book:
+        taken = book.reversed.get(began.position)
+    if not taken:
+        return {"reversed_minutes": began.minutes}
+    return {"state": "posted", "reversed_minutes": sum(minutes for minutes in taken if minutes > 0)}
+
+
+def first_entry(edge: Edge, transfer: str) -> e.Entry | None:
+    """The entry that began a transfer in this journal: posted, sent or received; None when there is none."""
+    position = _first_position(edge, edge.identity, transfer)
+    if position is None:
+        position = edge.indexed().outcome(transfer)
+    entry = None if position is None else read_entry(edge.writer.journal, position)
+    return entry if isinstance(entry, e.TransferPosted | e.TransferSent | e.TransferReceived) else None
 
 
 def _first_position(edge: Edge, identity: Identity, transfer: str) -> int | None:
@@ -118,6 +151,8 @@ def account_answer(account: state.Account) -> h.Account:
             "in_transit": account.in_transit,
             "floor": account.floor,
             "ceiling": account.ceiling,
+            "available": max(0, account.balance - account.floor) if account.state == "open" else 0,
+            "owner": account.owner or None,
         }
     )
 

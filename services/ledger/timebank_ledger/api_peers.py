@@ -15,6 +15,7 @@ from msgspec import UNSET
 from starlette.concurrency import run_in_threadpool
 
 from timebank_contracts import dsse
+from timebank_contracts import entries as e
 from timebank_contracts import http as asked
 from timebank_contracts import http_answers as h
 from timebank_contracts.entries import decode_entry
@@ -30,7 +31,19 @@ from timebank_kit.journal import Journal
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor
-from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheEdge, body_bytes, needs, takes_bytes, write
+from timebank_ledger.asked import command_head
+from timebank_ledger.edge import (
+    Edge,
+    GuardedRoute,
+    TheCaller,
+    TheDryRun,
+    TheEdge,
+    TheKey,
+    body_bytes,
+    needs,
+    takes_bytes,
+    write,
+)
 from timebank_ledger.index import Out
 from timebank_ledger.index_rows import stream_start
 
@@ -167,20 +180,29 @@ def list_positions(edge: TheEdge) -> h.Positions:
     "/registry",
     operation_id="acceptRegistry",
     openapi_extra=takes_bytes(
-        needs("operate", "federation"), media_type="application/octet-stream", what="DSSE envelope of a registry."
+        needs("operate", "federation", keyed=True),
+        media_type="application/octet-stream",
+        what="DSSE envelope of a registry.",
     ),
 )
-async def accept_registry(edge: TheEdge, request: Request, response: Response, caller: TheCaller) -> h.RegistryHeld:
+async def accept_registry(
+    edge: TheEdge, request: Request, response: Response, caller: TheCaller, key: TheKey, dry_run: TheDryRun
+) -> h.RegistryHeld:
     """Accept the next version of the registry; the one in force again changes nothing."""
     envelope = await body_bytes(request, bytes_max=REGISTRY_BYTES_MAX)
     digest = sha256(dsse.open_payload(envelope, payload_type=PAYLOAD_TYPE)).hexdigest()
     held = await run_in_threadpool(_held, edge)
     if held.sha256 == digest:
+        response.headers["X-Position"] = str(edge.length)
         return held
     _check_first(edge, caller, held, digest)
-    written = await write(edge, c.AcceptRegistry(by=actor(caller), envelope=envelope))
-    response.headers["X-Position"] = str(written.entries[-1].n + 1)
-    return await run_in_threadpool(_held, edge)
+    head = command_head(caller, key, {"kind": "registry", "sha256": digest})
+    written = await write(edge, c.AcceptRegistry(**head, envelope=envelope), dry_run=dry_run)
+    entry = written.entries[0]
+    assert isinstance(entry, e.RegistryAcceptedEntry)
+    stands = edge.length if written.repeated else written.entries[-1].n + 1
+    response.headers["X-Position"] = str(stands)
+    return h.RegistryHeld(version=entry.data.version, sha256=entry.data.sha256)
 
 
 def _held(edge: Edge) -> h.RegistryHeld:

@@ -14,14 +14,17 @@ from hashlib import sha256
 from typing import Any, Final, Protocol
 
 from timebank_contracts.errors import Refusal
-from timebank_contracts.http import NewGroup, NewTransfer, PayeeHere
+from timebank_contracts.http import NewGroup, NewSession, NewTransfer, PayeeHere, Session
 from timebank_contracts.moments import show_time
+from timebank_contracts.split import session_postings
 from timebank_contracts.tokens import Caller
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor, check_account
 
 CROSS_PURPOSES: Final = frozenset({"service", "gift"})
 _BROKERS: Final = frozenset({"broker", "operator"})
+_CONFIRMS: Final = {"member": "receiver", "delegate": "delegate", "broker": "broker", "operator": "broker"}
+"""Who confirms what they pay themselves, by kind of actor; a partner must say it."""
 
 
 class Single(Protocol):
@@ -64,7 +67,7 @@ class Asking:
 
     def head(self, content: dict[str, Any]) -> dict[str, Any]:
         """What every command carries; `content` is what was asked, without what is None."""
-        return {"by": actor(self.caller), "key": self.hashed_key, "digest": c.digest_of(content)}
+        return command_head(self.caller, self.key, content)
 
     @property
     def hashed_key(self) -> str:
@@ -72,14 +75,38 @@ class Asking:
         return c.key_of(f"{self.caller.issuer}/{self.caller.subject}", self.key)
 
 
-def transfer_command(asked: NewTransfer | NewGroup, asking: Asking) -> c.Command:
+def command_head(caller: Caller, key: str, content: dict[str, Any]) -> dict[str, Any]:
+    """What every command carries: who acts, and hashes of the client's key and of what it asked.
+
+    Args:
+        caller: who asks.
+        key: the client's own Idempotency-Key.
+        content: what was asked, without what is None; its `kind` tells routes apart.
+    """
+    hashed = c.key_of(f"{caller.issuer}/{caller.subject}", key)
+    return {"by": actor(caller), "key": hashed, "digest": c.digest_of(content)}
+
+
+def transfer_command(asked: NewTransfer | NewGroup | NewSession, asking: Asking) -> c.Command:
     """The command for a transfer body; raises `Refusal` or `Forbidden`."""
+    if isinstance(asked, NewSession):
+        return group_command(asked, _session(asked.session), None, asking)
     if isinstance(asked, NewGroup):
         given = None if asked.given is None else tuple(asked.given)
         return group_command(asked, tuple(asked.postings), given, asking)
     if isinstance(asked.payee, PayeeHere):
         return single_command(asked, asking, account=asked.payee.account, node=None, alias=None)
     return single_command(asked, asking, account=None, node=asked.payee.node, alias=asked.payee.alias)
+
+
+def _session(asked: Session) -> Shares:
+    """Who pays and who is credited; raises `session_invalid` when an account stands twice."""
+    attendees: dict[str, int | None] = dict(asked.attendees)
+    attendees |= dict.fromkeys(asked.sharing)
+    leaders = dict(asked.leaders)
+    if len(attendees) != len(asked.attendees) + len(asked.sharing) or len(leaders) != len(asked.leaders):
+        raise Refusal("session_invalid")
+    return session_postings(attendees=attendees, leaders=leaders, shared_minutes=asked.shared_minutes)
 
 
 def single_command(
@@ -111,7 +138,7 @@ def single_command(
     paid, given_minutes = (asked.payer, -asked.minutes), asked.given_minutes
     said: dict[str, Any] = {
         "purpose": asked.purpose,
-        "confirmed_by": _confirmed_by(asking.caller, asked.confirmed_by),
+        "confirmed_by": confirmed_by(asking.caller, asked.confirmed_by),
         "activity": asked.activity,
         "served_on": asked.served_on,
         "programme": asked.programme,
@@ -141,7 +168,7 @@ def _send(asked: Single, asking: Asking, head: dict[str, Any], node: str, alias:
         activity=asked.activity,
         served_on=asked.served_on,
         given_minutes=asked.given_minutes,
-        confirmed_by=_confirmed_by(asking.caller, asked.confirmed_by),
+        confirmed_by=confirmed_by(asking.caller, asked.confirmed_by),
         programme=asked.programme,
     )
 
@@ -188,7 +215,7 @@ def group_command(asked: Said, postings: Shares, given: Shares | None, asking: A
         **head,
         postings=tuple(postings),
         purpose=asked.purpose,
-        confirmed_by=_confirmed_by(asking.caller, asked.confirmed_by),
+        confirmed_by=confirmed_by(asking.caller, asked.confirmed_by),
         activity=asked.activity,
         served_on=asked.served_on,
         given=None if given is None else tuple(given),
@@ -201,15 +228,13 @@ def _content(kind: str, **fields: Any) -> dict[str, Any]:
     return {"kind": kind} | {name: value for name, value in fields.items() if value is not None}
 
 
-def _confirmed_by(caller: Caller, said: str | None) -> str:
+def confirmed_by(caller: Caller, said: str | None) -> str:
     """Who confirmed it: a member's own payment is confirmed by the receiver of the service, who is the payer."""
     kind = actor(caller).kind
     if said is None:
-        if kind == "member":
-            return "receiver"
-        if kind in _BROKERS:
-            return "broker"
-        raise Refusal("confirmation_needed")
+        if kind not in _CONFIRMS:
+            raise Refusal("confirmation_needed")
+        return _CONFIRMS[kind]
     if said in ("broker", "rule") and kind not in _BROKERS:
         raise Forbidden(f"Only a broker or operator says that it was confirmed by the {said}.")
     return said
@@ -218,3 +243,8 @@ def _confirmed_by(caller: Caller, said: str | None) -> str:
 def payer_tag(tag_key: bytes, *, key: str, account: str) -> str:
     """30 hex that let the town find its payer again and tell a peer nothing: HMAC of key and account."""
     return hmac.new(tag_key, f"{key}\n{account}".encode("ascii"), sha256).hexdigest()[:30]
+
+
+def new_alias(tag_key: bytes, *, key: str, account: str) -> str:
+    """A receiving address, 32 hex that nobody guesses: HMAC of key and account, so that one command asks for one."""
+    return hmac.new(tag_key, f"alias\n{key}\n{account}".encode("ascii"), sha256).hexdigest()[:32]

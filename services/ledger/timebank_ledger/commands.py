@@ -24,6 +24,14 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edit(Command):
+    """Replaces something that was read before."""
+
+    expected: tuple[str, ...] | None = None
+    """Tags (see `tags.py`) of what may be replaced; None: whatever is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenNode(Command):
     """The first entry of a journal."""
 
@@ -44,14 +52,14 @@ class OpenAccount(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeAccount(Command):
+class ChangeAccount(Edit):
     account: str
     floor: int
     ceiling: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetAccountState(Command):
+class SetAccountState(Edit):
     account: str
     state: str
     """frozen, open or closed."""
@@ -65,7 +73,7 @@ class BeginClosing(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloseAccount(Command):
+class CloseAccount(Edit):
     """Close for good; what is left goes to `taker` (below 0: comes from it), which is the pot or an account."""
 
     account: str
@@ -85,7 +93,7 @@ class RevokeAlias(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangePolicy(Command):
+class ChangePolicy(Edit):
     default_floor: int
     default_ceiling: int
     debt_limit: int

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
@@ -119,7 +119,14 @@ def freeze(book: Book, raw: bytes, breach: Breach, *, time: str) -> list[e.Entry
 
 
 def accept_registry(
-    book: Book, registry: Registry, *, own_limits: dict[str, int], time: str, by: e.Actor
+    book: Book,
+    registry: Registry,
+    *,
+    own_limits: dict[str, int],
+    time: str,
+    by: e.Actor,
+    key: str | None = None,
+    digest: str | None = None,
 ) -> list[e.Entry]:
     """Enter a verified registry: one entry for the version, one for each peer that it changes.
 
@@ -129,6 +136,8 @@ def accept_registry(
         own_limits: minutes by peer, where this node wants a lower limit than the network's.
         time: the clock's time in wire form.
         by: who accepts it.
+        key: of the command; the entry of the version keeps it.
+        digest: of what was asked.
 
     Raises:
         Refusal: `registry_invalid`: another network, this node is missing from it, not newer, or a peer in it has
@@ -144,7 +153,8 @@ def accept_registry(
             raise Refusal("registry_invalid", f"{node.node} has a new generation; its old one must be closed first.")
     now = max(time, book.time)
     data = e.RegistryAccepted(version=registry.version, sha256=registry.sha256)
-    written: list[e.Entry] = [e.RegistryAcceptedEntry(n=book.n, time=now, by=by, data=data)]
+    keyed = {"key": UNSET if key is None else key, "command": UNSET if digest is None else digest}
+    written: list[e.Entry] = [e.RegistryAcceptedEntry(n=book.n, time=now, by=by, data=data, **keyed)]
     apply(book, written[0])
     for said in [*_peers_in(registry, me.node, own_limits), *_peers_gone(registry, book)]:
         if said == _as_entered(book, said.peer):

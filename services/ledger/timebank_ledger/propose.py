@@ -24,6 +24,7 @@ from timebank_contracts.rules_closing import closing_postings
 from timebank_contracts.rules_reversal import reversal_postings, reversal_target
 from timebank_contracts.state import Book
 from timebank_ledger import commands as c
+from timebank_ledger.tags import check_expected
 
 
 def perform(book: Book, command: c.Command, *, time: str, cite: Read) -> list[e.Entry]:
@@ -43,6 +44,8 @@ def perform(book: Book, command: c.Command, *, time: str, cite: Read) -> list[e.
         Malformed: a command of the rarer kinds has a field that no entry can hold (the edge's models know the others).
     """
     now = max(time, book.time)
+    if isinstance(command, c.Edit):
+        check_expected(book, command)
     entry = propose(book, command, now, cite)
     if not isinstance(command, c.PostTransfer | c.SendTransfer):
         e.decode_entry(e.encode_entry(entry))  # what could not be read back would stop every replay for ever

@@ -325,8 +325,15 @@ class Writer:
         if isinstance(command, c.AcceptRegistry):
             previous = self._registry_in_force()
             registry = open_registry(command.envelope, previous=previous)
-            limits = dict(command.own_limits)
-            entries = accept_registry(book, registry, own_limits=limits, time=time, by=command.by)
+            entries = accept_registry(
+                book,
+                registry,
+                own_limits=dict(command.own_limits),
+                time=time,
+                by=command.by,
+                key=command.key,
+                digest=command.digest,
+            )
             if book is self._state.book:
                 self._registries = {one.sha256: one for one in (previous, registry) if one is not None}
             return Written(entries=entries)

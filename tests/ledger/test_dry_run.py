@@ -1,0 +1,110 @@
+"""`?dry_run=true`: on every writing route the answer of the real command, and nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.ledger.pair_of_towns import both_open, signed
+from tests.ledger.town_api import Client, Town, gift
+from timebank_ledger.api import document
+
+Ask = Callable[[Client, dict[str, Any]], httpx.Response]
+CONFIRMED = {"confirmed_by": "none"}
+POLICY = {"default_floor": -60, "default_ceiling": 600, "debt_limit": 1_000}
+
+
+def issued(operator: Client) -> str:
+    """An address of bryn's: the same one however often it is asked for."""
+    alias: str = operator.post("/v1/accounts/bryn/aliases", {}, key="alias").json()["alias"]
+    return alias
+
+
+ASKED: dict[str, Ask] = {
+    "postTransfer": lambda op, how: op.post("/v1/transfers", gift("alys", "bryn", 90) | CONFIRMED, **how),
+    "reverseTransfer": lambda op, how: op.post("/v1/transfers/aberdare.g1.6/reversal", {"reason": "mistake"}, **how),
+    "openAccount": lambda op, how: op.post("/v1/accounts", {"account": "cai", "kind": "member"}, **how),
+    "setLimits": lambda op, how: op.put("/v1/accounts/alys/limits", {"floor": -60, "ceiling": 120}, **how),
+    "setAccountState": lambda op, how: op.put("/v1/accounts/alys/state", {"state": "frozen"}, **how),
+    "beginClosing": lambda op, how: op.post("/v1/accounts/library/closing", **how),
+    "issueAlias": lambda op, how: op.post("/v1/accounts/alys/aliases", {}, **how),
+    "revokeAlias": lambda op, how: op.delete(f"/v1/aliases/{issued(op)}", **how),
+    "setPolicy": lambda op, how: op.put("/v1/policy", POLICY, **how),
+    "acceptRegistry": lambda op, how: op.put("/v1/registry", content=signed(both_open()), **how),
+}
+EXEMPT = {
+    "postTransfers": "tested by itself: a batch holds many commands",
+    "takeSegment": "no command of a caller's: a peer's messages are decided when they come",
+}
+
+
+@pytest.fixture
+def busy(town: Town) -> Town:
+    """With a transfer to take back, and an address to revoke."""
+    assert town.operator().post("/v1/transfers", gift("alys", "bryn", 30) | CONFIRMED).status_code == 201
+    issued(town.operator())
+    return town
+
+
+def seen(answer: httpx.Response) -> tuple[Any, ...]:
+    body = answer.json() if answer.content else None
+    return answer.status_code, body, answer.headers.get("X-Position"), answer.headers.get("ETag")
+
+
+@pytest.mark.parametrize("operation", sorted(ASKED))
+def test_a_dry_run_answers_as_the_command_would_and_writes_nothing(busy: Town, operation: str) -> None:
+    operator, ask = busy.operator(), ASKED[operation]
+    length = busy.writer.tail.length
+    tried = ask(operator, {"key": "k", "params": {"dry_run": "true"}})
+    assert (busy.writer.tail.length, tried.headers["X-Dry-Run"]) == (length, "true")
+    done = ask(operator, {"key": "k"})
+    assert done.status_code in (200, 201, 204), done.text
+    assert "X-Dry-Run" not in done.headers
+    assert seen(tried) == seen(done)
+    assert busy.writer.tail.length > length
+    again = ask(operator, {"key": "k", "params": {"dry_run": "true"}})
+    assert seen(again) == seen(done)
+
+
+def test_a_dry_run_is_refused_as_the_command_would_be(town: Town) -> None:
+    alys = town.member("alys")
+    for body, code in ((gift("alys", "bryn", 601), "floor"), (gift("bryn", "alys", 1), "forbidden")):
+        tried = alys.post("/v1/transfers", body, params={"dry_run": "true"})
+        assert (tried.json()["code"], tried.headers.get("X-Dry-Run", "true")) == (code, "true")
+        assert alys.post("/v1/transfers", body).json() == tried.json()
+
+
+def test_a_dry_run_of_a_batch_lets_later_commands_meet_the_earlier_ones(town: Town) -> None:
+    operator = town.operator()
+    commands = [
+        gift("alys", "bryn", 600) | CONFIRMED | {"key": "a"},
+        gift("alys", "bryn", 1) | CONFIRMED | {"key": "b"},
+        gift("bryn", "alys", 1_200) | CONFIRMED | {"key": "c"},
+        gift("alys", "bryn", 600) | CONFIRMED | {"key": "a"},
+        {"key": "d"},
+    ]
+    tried = operator.post("/v1/transfers/batch", commands, key=None, params={"dry_run": "true"})
+    assert town.writer.tail.length == 6
+    done = operator.post("/v1/transfers/batch", commands, key=None)
+    assert [one["status"] for one in done.json()["answers"]] == [201, 409, 201, 201, 422]
+    assert seen(tried) == seen(done)
+
+
+def test_a_misspelt_dry_run_is_never_the_real_thing(town: Town) -> None:
+    for params in ({"dryrun": "true"}, {"dry_run": "please"}, {"dry-run": "1"}):
+        answer = town.member("alys").post("/v1/transfers", gift("alys", "bryn", 30), params=params)
+        assert (answer.status_code, answer.json()["code"]) == (422, "field_invalid")
+    assert town.writer.tail.length == 6
+
+
+def test_every_writing_route_of_the_document_can_be_tried() -> None:
+    missing = []
+    for path in document()["paths"].values():
+        for method, operation in path.items():
+            known = {parameter["name"] for parameter in operation.get("parameters", [])}
+            if method in ("post", "put", "patch", "delete") and "dry_run" not in known:
+                missing.append(operation["operationId"])
+    assert sorted(missing) == sorted(EXEMPT.keys() - {"postTransfers"})
