@@ -21,6 +21,7 @@ from timebank_contracts import (
     tiles,
 )
 from timebank_contracts import tokens as t
+from timebank_directory import assertions, attempts, clients
 from timebank_federation import broker_kafka, outgoing
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,7 @@ FIGURES: dict[str, list[float]] = {
     "S12": [outgoing.STATEMENT_SECONDS_BUSY, outgoing.STATEMENT_SECONDS_QUIET],
     "W2": [t.TOKEN_SECONDS_MAX, t.CLOCK_SKEW_SECONDS],
     "W4": [t.NODE_TOKEN_SECONDS],
+    "W8": [assertions.ASSERTION_SECONDS_MAX, clients.OVERLAP_DAYS_MAX, attempts.TRIES, attempts.SECONDS_A_TRY],
 }
 
 

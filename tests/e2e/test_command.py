@@ -39,6 +39,10 @@ def test_help_shows_examples_of_every_part() -> None:
         "keys new",
         "keys show",
         "client add",
+        "export hledger",
+        "client rotate",
+        "client list",
+        "client revoke",
         "audit verify",
     ],
 )

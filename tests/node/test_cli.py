@@ -11,7 +11,6 @@ from typer.testing import CliRunner, Result
 
 from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.registry import open_registry
-from timebank_directory.clients import Clients
 from timebank_node.cli import app, main
 from timebank_node.home import open_home
 
@@ -76,29 +75,6 @@ def test_keys_are_shown_and_secrets_never(tmp_path: Path) -> None:
     for seed in seeds:
         assert seed.hex() not in shown
         assert b64_encode(seed) not in shown
-
-
-def test_a_client_s_secret_is_printed_once_and_works(tmp_path: Path) -> None:
-    init(tmp_path / "aberdare")
-    said = made("client", "add", tmp_path / "aberdare", "app", "--scope", "operate", "--scope", "audit:read")
-    secret = dict(line.split("=", 1) for line in said.split())["client_secret"]
-    clients = Clients(f"sqlite:///{tmp_path}/aberdare/people.db", "aberdare")
-    found = clients.check("app", secret)
-    clients.close()
-    assert found is not None
-    assert (found.scopes, found.accounts) == (("audit:read", "operate"), None)
-
-
-def test_a_client_may_be_bound_to_accounts(tmp_path: Path) -> None:
-    init(tmp_path / "aberdare")
-    words = ["--scope", "transfers:write", "--account", "m-1", "--account", "m-2"]
-    said = made("client", "add", tmp_path / "aberdare", "app", *words)
-    secret = dict(line.split("=", 1) for line in said.split())["client_secret"]
-    clients = Clients(f"sqlite:///{tmp_path}/aberdare/people.db", "aberdare")
-    found = clients.check("app", secret)
-    clients.close()
-    assert found is not None
-    assert found.accounts == ("m-1", "m-2")
 
 
 def test_an_exported_log_is_what_an_auditor_takes(tmp_path: Path, signed: Path) -> None:

@@ -1,11 +1,12 @@
 """The directory, wired: the only place where its parts meet.
 
-Reading order of the room: `people.py` (the erasable table), `clients.py`, `rooms.py` (whom it calls), `api.py`.
+Reading order of the room: `people.py` (the erasable table), `clients.py`, `assertions.py`, `rooms.py` (whom it calls),
+`edge.py`, `api.py`, `api_tokens.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity
 from timebank_contracts.registry import Registry
 from timebank_contracts.tokens import TOKEN_SECONDS_MAX, TokenKey, audience
-from timebank_directory.api import Directory, make_app
+from timebank_directory.api import make_app
+from timebank_directory.assertions import Assertions
 from timebank_directory.clients import Clients
+from timebank_directory.edge import Directory
 from timebank_directory.people import People
 from timebank_directory.rooms import LedgerDoor, PeerDirectories
 from timebank_kit.clock import Clock
@@ -62,6 +65,7 @@ def open_directory(
     clock: Clock,
     new_id: Callable[[], str],
     erasures: Path | None = None,
+    addresses: Collection[str] = (),
 ) -> OpenDirectory:
     """Wire one town's directory.
 
@@ -76,6 +80,7 @@ def open_directory(
         clock: for tokens.
         new_id: makes an opaque id of 20 characters.
         erasures: file of the erased accounts, kept apart from the database.
+        addresses: URLs under which clients know this town, beside `<network>/<node>`.
     """
     key = SigningKey(token_seed)
     people = People(database, identity.node, erasures=erasures)
@@ -93,10 +98,12 @@ def open_directory(
             seconds=TOKEN_SECONDS_MAX,
         )
 
+    clients = Clients(database, identity.node)
     directory = Directory(
         identity=identity,
         people=people,
-        clients=Clients(database, identity.node),
+        clients=clients,
+        assertions=Assertions(clients, identity.node, _audiences(identity, addresses)),
         ledger=LedgerDoor(ledger_http, operate),
         peers=PeerDirectories(peer_http, node_token, registry),
         registry=registry,
@@ -107,3 +114,9 @@ def open_directory(
         metrics=CollectorRegistry(),
     )
     return OpenDirectory(directory=directory, app=make_app(directory))
+
+
+def _audiences(identity: Identity, addresses: Collection[str]) -> set[str]:
+    """What a client may name as this town: its name, its addresses, and the token route at them."""
+    bare = [address.rstrip("/") for address in addresses]
+    return {audience(identity.network, identity.node), *bare, *(f"{address}/v1/token" for address in bare)}

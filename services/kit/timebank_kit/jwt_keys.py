@@ -34,7 +34,7 @@ _FITS: Final = {
     ("EC", "P-256"): frozenset({"ES256"}),
     ("RSA", None): frozenset({"RS256", "PS256"}),
 }
-_KINDS: Final = {"OKP": OKPKey, "EC": ECKey, "RSA": RSAKey}
+_KINDS: Final[dict[str, Any]] = {"OKP": OKPKey, "EC": ECKey, "RSA": RSAKey}
 _MEMBERS: Final = ("kty", "crv", "x", "y", "n", "e")
 _BARRED: Final = frozenset({"jku", "jwk", "x5u", "x5c", "crit"})
 """Members of a head that would bring a key, or a meaning, from the one who must prove something."""

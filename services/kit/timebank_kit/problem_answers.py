@@ -31,9 +31,9 @@ class EdgeProblem(HTTPException):
     The framework lets its own kind of exception pass where it reads a body, and no other.
     """
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    def __init__(self, code: str, detail: str = "", *, headers: Mapping[str, str] | None = None) -> None:
         self.body = problem(code, detail)
-        super().__init__(status_code=self.body["status"], detail=self.body["detail"])
+        super().__init__(status_code=self.body["status"], detail=self.body["detail"], headers=headers)
 
 
 def answer_headers(request: Request) -> dict[str, str]:
@@ -51,7 +51,7 @@ def answer_problem(body: Problem, more: Mapping[str, str] | None = None) -> Resp
     if body["status"] == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if body["status"] == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers.setdefault("WWW-Authenticate", "Bearer")
     return Response(json.dumps(body), status_code=body["status"], media_type=MEDIA_TYPE, headers=headers)
 
 

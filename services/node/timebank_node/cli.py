@@ -48,6 +48,10 @@ app.add_typer(sandbox_app, name="sandbox")
 Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
 Port = Annotated[int, typer.Option(help="Port to serve on; 0: a free one.", min=0, max=65535)]
 Host = Annotated[str, typer.Option(help="Address to serve on.")]
+ClientId = Annotated[str, typer.Argument(help="The client's id: a-z, 0-9, -.")]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="Its public key, a JWK or PEM, in place of a secret.", exists=True, dir_okay=False)
+]
 out = Console(highlight=False, soft_wrap=True)
 
 
@@ -156,14 +160,49 @@ def network_sign(
 @client_app.command("add")
 def client_add(
     folder: Folder,
-    client: Annotated[str, typer.Argument(help="The client's id: a-z, 0-9, -.")],
-    scope: Annotated[list[str], typer.Option(help="A scope; once for each.")],
-    account: Annotated[list[str] | None, typer.Option(help="An account that it may act for; none: all.")] = None,
+    client: ClientId,
+    scope: Annotated[list[str] | None, typer.Option(help="A scope, once for each; none: it may do nothing.")] = None,
+    account: Annotated[list[str] | None, typer.Option(help="An account that it may act for, once for each.")] = None,
+    every_account: Annotated[bool, typer.Option("--every-account", help="It may act for every account.")] = False,
+    key: KeyFile = None,
+    mandate: Annotated[str | None, typer.Option(help="The mandate under which it acts for somebody else.")] = None,
 ) -> None:
-    """Add a program that may call the town's APIs; its secret is printed once."""
-    from timebank_node.commands_node import add_client  # noqa: PLC0415
+    """Add a program that may call the town's APIs. Nothing is granted that is not named; a secret is printed once."""
+    from timebank_node.commands_clients import add_client  # noqa: PLC0415
 
-    add_client(out, folder, client, scopes=scope, accounts=account)
+    if account and every_account:
+        raise Malformed("Name the accounts, or say --every-account, not both.")
+    accounts = None if every_account else account or []
+    add_client(out, folder, client, scopes=scope or [], accounts=accounts, key=key, mandate=mandate)
+
+
+@client_app.command("rotate")
+def client_rotate(
+    folder: Folder,
+    client: ClientId,
+    overlap_days: Annotated[int, typer.Option(help="Days that the old one still counts.", min=0, max=30)] = 7,
+    key: KeyFile = None,
+) -> None:
+    """Give a client a new secret (printed once), or a new key, beside the old one."""
+    from timebank_node.commands_clients import rotate_client  # noqa: PLC0415
+
+    rotate_client(out, folder, client, overlap_days=overlap_days, key=key)
+
+
+@client_app.command("list")
+def client_list(folder: Folder) -> None:
+    """Print the clients and what each may do; never a secret."""
+    from timebank_node.commands_clients import list_clients  # noqa: PLC0415
+
+    list_clients(out, folder)
+
+
+@client_app.command("revoke")
+def client_revoke(folder: Folder, client: ClientId) -> None:
+    """Take every proof from a client, for good; its id is not given again."""
+    from timebank_node.commands_clients import revoke_client  # noqa: PLC0415
+
+    revoke_client(out, folder, client)
 
 
 @app.command("demo")

@@ -1,4 +1,4 @@
-"""Commands about a node: make it, accept a registry, serve it whole or by service, export its log, add a client."""
+"""Commands about a node: make it, accept a registry, serve it whole or by service, export its log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from rich.console import Console
 
 from timebank_contracts.errors import Malformed
 from timebank_contracts.names import Identity
-from timebank_directory.clients import Clients
 from timebank_directory.settings import DirectorySettings
 from timebank_federation.registries import Registries
 from timebank_federation.settings import FederationSettings
@@ -150,18 +149,3 @@ def export_node(out: Console, folder: Path, directory: Path) -> None:
     finally:
         ledger.close()
     out.print(f"{size} entries of {home.identity.origin} in {directory}")
-
-
-def add_client(out: Console, folder: Path, client: str, *, scopes: list[str], accounts: list[str] | None) -> None:
-    """Add a client to the directory's database and print its secret once."""
-    home = open_home(folder)
-    settings = read_settings(DirectorySettings, environment(home, os.environ))
-    secret = secrets.token_urlsafe(32)
-    clients = Clients(settings.database, home.identity.node)
-    try:
-        # No account named: all of the town.
-        clients.add(client, scopes=scopes, accounts=accounts or None, secret=secret, salt=secrets.token_bytes(16))
-    finally:
-        clients.close()
-    out.print(f"client_id={client}")
-    out.print(f"client_secret={secret}")

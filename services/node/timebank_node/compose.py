@@ -134,6 +134,7 @@ def compose_directory(home: Home, around: Surroundings, ledger_http: httpx.Clien
         clock=around.clock,
         new_id=around.new_id,
         erasures=settings.erasures_file,
+        addresses=[home.described.url, *([] if settings.url is None else [settings.url])],
     )
 
 

@@ -1,0 +1,81 @@
+"""The edge: what every route of the directory shares. What the application is wired to, and who may call a route.
+
+Source: design page 4; PROTOCOL.md W1 to W3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+
+from timebank_contracts.names import Identity
+from timebank_contracts.registry import Registry
+from timebank_contracts.tokens import SCOPES, Issuer, TokenKey, audience, bearer, peer_issuers, verify_token
+from timebank_directory.assertions import Assertions
+from timebank_directory.attempts import Attempts
+from timebank_directory.clients import Clients
+from timebank_directory.people import People
+from timebank_directory.rooms import LedgerDoor, PeerDirectories
+from timebank_kit.clock import Clock
+from timebank_kit.openapi import needs
+from timebank_kit.problem_answers import EdgeProblem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    """What the application is wired to."""
+
+    identity: Identity
+    people: People
+    clients: Clients
+    assertions: Assertions
+    ledger: LedgerDoor
+    peers: PeerDirectories
+    registry: Callable[[], Registry | None]
+    token_key: TokenKey
+    token_public: bytes
+    clock: Clock
+    new_id: Callable[[], str]
+    """Makes an opaque id of 20 characters a-z, 2-7."""
+    metrics: CollectorRegistry
+    attempts: Attempts = field(default_factory=Attempts)
+
+    @property
+    def issuer(self) -> Issuer:
+        """The directory as an issuer of tokens."""
+        return Issuer(f"{self.identity.node}/directory", (self.token_public,), SCOPES - {"federation"})
+
+    @property
+    def audience(self) -> str:
+        """For whom its tokens are: the town."""
+        return audience(self.identity.network, self.identity.node)
+
+
+def _directory(request: Request) -> Directory:
+    found: Directory = request.app.state.directory
+    return found
+
+
+TheDirectory = Annotated[Directory, Depends(_directory)]
+
+
+def guarded(scope: str) -> dict[str, Any]:
+    """What a route says of itself that needs a token of this scope: the document, and the check."""
+
+    def check(request: Request, directory: TheDirectory) -> None:
+        issuers = {directory.issuer.name: directory.issuer, **peer_issuers(directory.registry())}
+        caller = verify_token(
+            bearer(request.headers.get("authorization")),
+            issuers=issuers,
+            audience=directory.audience,
+            now_seconds=int(directory.clock.now().timestamp()),
+        )
+        if scope not in caller.scopes:
+            raise EdgeProblem("forbidden", f"This needs a token of scope {scope}.")
+        request.state.caller = caller
+
+    return {"dependencies": [Depends(check)], "openapi_extra": needs(scope)}
