@@ -15,10 +15,13 @@ from timebank_contracts.canonical import INTEGER_MAX
 from timebank_contracts.days import end_of_day, first_position, read_day, start_of_day
 from timebank_contracts.errors import Malformed
 from timebank_kit.journal import Journal
-from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger.replay import read_entry
 
 CURSOR_CHARACTERS_MAX: Final = 120
+
+
+class WrongPeriod(Malformed):
+    """What was asked is no period; the text begins with the field's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +43,16 @@ def read_cursor(cursor: str, *, length: int) -> Period:
     """The period in a cursor.
 
     Raises:
-        EdgeProblem: `field_invalid`; the text is none that this ledger gave for a journal of this length.
+        WrongPeriod: the text is none that this ledger gave for a journal of this length.
     """
     try:
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
         start, stop, first_day, last_day = raw.split(".")
         found = Period(start=_position(start), stop=_position(stop), first_day=_day(first_day), last_day=_day(last_day))
     except ValueError as error:
-        raise EdgeProblem("field_invalid", "cursor: send `next` of the page before, unchanged.") from error
+        raise WrongPeriod("cursor: send `next` of the page before, unchanged.") from error
     if not found.start <= found.stop <= length:
-        raise EdgeProblem("field_invalid", "cursor: it belongs to another journal; ask for the first page again.")
+        raise WrongPeriod("cursor: it belongs to another journal; ask for the first page again.")
     return found
 
 
@@ -85,16 +88,16 @@ def make_period(
         stop: the first position that does not any more.
 
     Raises:
-        EdgeProblem: `field_invalid`; an end is given twice, or the ends are in the wrong order.
+        WrongPeriod: an end is given twice, or the ends are in the wrong order.
     """
     if first_day is not None and start is not None:
-        raise EdgeProblem("field_invalid", "from: say `from` or `from_position`, not both.")
+        raise WrongPeriod("from: say `from` or `from_position`, not both.")
     if last_day is not None and stop is not None:
-        raise EdgeProblem("field_invalid", "to: say `to` or `to_position`, not both.")
+        raise WrongPeriod("to: say `to` or `to_position`, not both.")
     if first_day is not None and last_day is not None and first_day > last_day:
-        raise EdgeProblem("field_invalid", "to: the last day is before the first.")
+        raise WrongPeriod("to: the last day is before the first.")
     if start is not None and stop is not None and start > stop:
-        raise EdgeProblem("field_invalid", "to_position: it is before `from_position`.")
+        raise WrongPeriod("to_position: it is before `from_position`.")
     if last_day is not None:
         stop = position_of(journal, end_of_day(read_day(last_day), zone), length=length)
     stop = length if stop is None else min(stop, length)

@@ -25,7 +25,7 @@ from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger.access import Forbidden, may_see
 from timebank_ledger.edge import Edge
 from timebank_ledger.pages import HEADERS, Reader
-from timebank_ledger.period import CURSOR_CHARACTERS_MAX, Period, make_period, position_of, read_cursor
+from timebank_ledger.period import CURSOR_CHARACTERS_MAX, Period, WrongPeriod, make_period, position_of, read_cursor
 
 Form = Literal["json", "csv", "spreadsheet", "html"]
 _BY_MEDIA: Final[dict[str, Form]] = {
@@ -158,19 +158,23 @@ def period_asked(
     cursor: str | None = None,
 ) -> Period:
     """The period that a caller asks for; raises `EdgeProblem` (`field_invalid`)."""
-    if cursor is None:
-        return make_period(
-            edge.writer.journal,
-            length=length,
-            zone=zone_of(edge),
-            first_day=first_day,
-            last_day=last_day,
-            start=start,
-            stop=stop,
-        )
-    if any(end is not None for end in (first_day, last_day, start, stop)):
-        raise EdgeProblem("field_invalid", "cursor: it carries the period; send no other end beside it.")
-    return read_cursor(cursor, length=length)
+    ends = (first_day, last_day, start, stop)
+    try:
+        if cursor is None:
+            return make_period(
+                edge.writer.journal,
+                length=length,
+                zone=zone_of(edge),
+                first_day=first_day,
+                last_day=last_day,
+                start=start,
+                stop=stop,
+            )
+        if any(end is not None for end in ends):
+            raise WrongPeriod("cursor: it carries the period; send no other end beside it.")
+        return read_cursor(cursor, length=length)
+    except WrongPeriod as wrong:
+        raise EdgeProblem("field_invalid", str(wrong)) from wrong
 
 
 def position_asked(edge: Edge, *, length: int, position: int | None, day: str | None) -> int:

@@ -37,12 +37,14 @@ node_app = typer.Typer(no_args_is_help=True, help="A town's node: make it, let i
 keys_app = typer.Typer(no_args_is_help=True, help="Keys: make an operator's, show public parts.")
 network_app = typer.Typer(no_args_is_help=True, help="A network: its operators sign the first registry.")
 serve_app = typer.Typer(no_args_is_help=True, help="One service of a node, as a process of its own.")
+export_app = typer.Typer(no_args_is_help=True, help="A stopped node's journal for other programs.")
 client_app = typer.Typer(no_args_is_help=True, help="Programs that call a town's APIs.")
 app.add_typer(node_app, name="node")
 app.add_typer(keys_app, name="keys")
 app.add_typer(network_app, name="network")
 app.add_typer(serve_app, name="serve")
 app.add_typer(client_app, name="client")
+app.add_typer(export_app, name="export")
 app.add_typer(sandbox_app, name="sandbox")
 
 Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
@@ -98,6 +100,19 @@ def node_export(
     from timebank_node.commands_node import export_node  # noqa: PLC0415
 
     export_node(out, folder, directory)
+
+
+@export_app.command("hledger")
+def export_hledger(
+    folder: Folder,
+    file: Annotated[Path, typer.Argument(help="The file to write, such as 2026.journal.", dir_okay=False)],
+    first_day: Annotated[str | None, typer.Option("--from", help="The first day, such as 2026-01-01.")] = None,
+    last_day: Annotated[str | None, typer.Option("--to", help="The last day, included.")] = None,
+) -> None:
+    """Write the journal as plain text accounting, which `hledger check` accepts."""
+    from timebank_node.commands_export import export_hledger as write_journal  # noqa: PLC0415
+
+    write_journal(out, folder, file, first_day=first_day, last_day=last_day)
 
 
 @serve_app.command("ledger")
