@@ -137,7 +137,7 @@ def enrol(
         "name": name,
         "payable_from_other_towns": payable_from_other_towns,
     } | ({} if floor is None else {"floor": floor})
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": f"enrol/{handle}"}
     answer = httpx.post(f"{town.url('directory')}/v1/members", json=person, headers=headers, timeout=HTTP_SECONDS)
     answer.raise_for_status()
     return str(answer.json()["account"])

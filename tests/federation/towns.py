@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ class FederatedTown:
     http: httpx.Client
     """To its directory."""
     accounts: dict[str, str] = field(default_factory=dict)
+    keys: Iterator[int] = field(default_factory=count)
 
     @property
     def name(self) -> str:
@@ -89,8 +91,10 @@ class FederatedTown:
     def key(self) -> SigningKey:
         return self.home.key("event")
 
-    def headers(self, *scopes: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.directory.token(*scopes)}"}
+    def headers(self, *scopes: str, key: str | None = None) -> dict[str, str]:
+        """A token, and a new Idempotency-Key unless one is given."""
+        key = key or f"key-{next(self.keys)}"
+        return {"Authorization": f"Bearer {self.directory.token(*scopes)}", "Idempotency-Key": key}
 
     def node_headers(self, *, to: str) -> dict[str, str]:
         """The header with which this node calls another."""

@@ -20,9 +20,10 @@ from timebank_contracts.errors import Refusal
 from timebank_contracts.problems import problem
 from timebank_contracts.tokens import Caller, Rejected
 from timebank_directory import api_tokens, asked
-from timebank_directory.edge import Directory, TheDirectory, guarded
+from timebank_directory.edge import Directory, TheDirectory, asked_with, guarded
 from timebank_directory.people import HandleInvalid, HandleTaken, Person
 from timebank_directory.rooms import RoomAway, RoomRefused
+from timebank_directory.used_keys import Asked
 from timebank_kit.metrics import CONTENT_TYPE, exposition
 from timebank_kit.openapi import PUBLIC, openapi_document
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
@@ -68,24 +69,49 @@ def document() -> dict[str, Any]:
 # People ------------------------------------------------------------------------------------------------------------
 
 
-@router.post("/v1/members", status_code=201, operation_id="enrolMember", tags=["people"], **guarded("operate"))
-def enrol_member(directory: TheDirectory, new: asked.NewPerson) -> asked.Enrolled:
+@router.post(
+    "/v1/members", status_code=201, operation_id="enrolMember", tags=["people"], **guarded("operate", keyed=True)
+)
+def enrol_member(directory: TheDirectory, request: Request, new: asked.NewPerson) -> asked.Enrolled:
     """Enrol a member and open their account."""
-    return _enrol(directory, new, "member")
+    return _enrol(directory, request, new, "member")
 
 
 @router.post(
-    "/v1/organisations", status_code=201, operation_id="enrolOrganisation", tags=["people"], **guarded("operate")
+    "/v1/organisations",
+    status_code=201,
+    operation_id="enrolOrganisation",
+    tags=["people"],
+    **guarded("operate", keyed=True),
 )
-def enrol_organisation(directory: TheDirectory, new: asked.NewPerson) -> asked.Enrolled:
+def enrol_organisation(directory: TheDirectory, request: Request, new: asked.NewPerson) -> asked.Enrolled:
     """Enrol an organisation and open its account."""
-    return _enrol(directory, new, "organisation")
+    return _enrol(directory, request, new, "organisation")
 
 
-def _enrol(directory: Directory, new: asked.NewPerson, kind: Literal["member", "organisation"]) -> asked.Enrolled:
+def _enrol(
+    directory: Directory, request: Request, new: asked.NewPerson, kind: Literal["member", "organisation"]
+) -> asked.Enrolled:
+    """The key stands for the account from the first moment on, so whoever comes again goes on where it stopped."""
+    wanted = asked_with(request, kind=kind, **new.model_dump())
+    fresh_account = f"{kind[0]}-{directory.new_id()}"
+    account, fresh = directory.used_keys.begin(wanted, account=fresh_account, today=directory.clock.now().date())
+    if fresh or directory.people.by_account(account) is None:
+        try:
+            _make_person(directory, new, account, kind)
+        except (HandleTaken, HandleInvalid, RoomRefused):
+            if directory.people.by_account(account) is None:
+                if fresh:
+                    directory.used_keys.forget(wanted)
+                raise
+    return asked.Enrolled(handle=new.handle, account=account)
+
+
+def _make_person(
+    directory: Directory, new: asked.NewPerson, account: str, kind: Literal["member", "organisation"]
+) -> None:
     """The account first: a crash in between leaves an account that nobody uses, never a person without one."""
     directory.people.check_free(new.handle)
-    account = f"{kind[0]}-{directory.new_id()}"
     directory.ledger.open_account(account, kind=kind, floor=new.floor, ceiling=new.ceiling, key=f"enrol/{account}")
     person = Person(
         account=account,
@@ -96,7 +122,6 @@ def _enrol(directory: Directory, new: asked.NewPerson, kind: Literal["member", "
         payable_from_other_towns=new.payable_from_other_towns,
     )
     directory.people.add(person)
-    return asked.Enrolled(handle=new.handle, account=account)
 
 
 @router.get("/v1/people", operation_id="listPeople", tags=["people"], **guarded("operate"))
@@ -111,12 +136,22 @@ def list_people(
     return asked.People(people=seen, next=found[-1].account if len(found) == limit else None)
 
 
-@router.put("/v1/members/{account}/consent", operation_id="changeConsent", tags=["people"], **guarded("operate"))
-def change_consent(directory: TheDirectory, account: AccountPath, consent: asked.Consent) -> asked.Consent:
+@router.put(
+    "/v1/members/{account}/consent",
+    operation_id="changeConsent",
+    tags=["people"],
+    **guarded("operate", keyed=True),
+)
+def change_consent(
+    directory: TheDirectory, request: Request, account: AccountPath, consent: asked.Consent
+) -> asked.Consent:
     """Set a member's consent to be paid from other towns by handle."""
     said = consent.payable_from_other_towns
-    if not directory.people.change_consent(account, payable_from_other_towns=said):
-        raise EdgeProblem("person_unknown")
+    wanted = asked_with(request, kind="consent", account=account, payable_from_other_towns=said)
+    if directory.used_keys.find(wanted) is None:
+        if not directory.people.change_consent(account, payable_from_other_towns=said):
+            raise EdgeProblem("person_unknown")
+        _done(directory, wanted, account)
     return consent
 
 
@@ -125,12 +160,20 @@ def change_consent(directory: TheDirectory, account: AccountPath, consent: asked
     status_code=204,
     operation_id="erasePerson",
     tags=["people"],
-    **guarded("operate"),
+    **guarded("operate", keyed=True),
 )
-def erase_person(directory: TheDirectory, account: AccountPath) -> None:
+def erase_person(directory: TheDirectory, request: Request, account: AccountPath) -> None:
     """Erase everything personal of an account, for good; the account and its hours stay."""
-    if not directory.people.erase(account):
-        raise EdgeProblem("person_unknown")
+    wanted = asked_with(request, kind="erase", account=account)
+    if directory.used_keys.find(wanted) is None:
+        if not directory.people.erase(account):
+            raise EdgeProblem("person_unknown")
+        _done(directory, wanted, account)
+
+
+def _done(directory: Directory, wanted: Asked, account: str) -> None:
+    """Kept afterwards: a crash in between lets the same request do the same once more."""
+    directory.used_keys.begin(wanted, account=account, today=directory.clock.now().date())
 
 
 # Payees ------------------------------------------------------------------------------------------------------------

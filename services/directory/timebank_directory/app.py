@@ -24,6 +24,7 @@ from timebank_directory.clients import Clients
 from timebank_directory.edge import Directory
 from timebank_directory.people import People
 from timebank_directory.rooms import LedgerDoor, PeerDirectories
+from timebank_directory.used_keys import UsedKeys
 from timebank_kit.clock import Clock
 
 
@@ -51,6 +52,7 @@ class OpenDirectory:
         """Release the databases."""
         self.directory.people.close()
         self.directory.clients.close()
+        self.directory.used_keys.close()
 
 
 def open_directory(
@@ -112,6 +114,7 @@ def open_directory(
         clock=clock,
         new_id=new_id,
         metrics=CollectorRegistry(),
+        used_keys=UsedKeys(database, identity.node),
     )
     return OpenDirectory(directory=directory, app=make_app(directory))
 

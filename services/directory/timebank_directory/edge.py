@@ -14,13 +14,15 @@ from prometheus_client import CollectorRegistry
 
 from timebank_contracts.names import Identity
 from timebank_contracts.registry import Registry
-from timebank_contracts.tokens import SCOPES, Issuer, TokenKey, audience, bearer, peer_issuers, verify_token
+from timebank_contracts.tokens import SCOPES, Caller, Issuer, TokenKey, audience, bearer, peer_issuers, verify_token
 from timebank_directory.assertions import Assertions
 from timebank_directory.attempts import Attempts
 from timebank_directory.clients import Clients
 from timebank_directory.people import People
 from timebank_directory.rooms import LedgerDoor, PeerDirectories
+from timebank_directory.used_keys import Asked, UsedKeys, asked_under
 from timebank_kit.clock import Clock
+from timebank_kit.idempotency import KEY_HEADER, check_key
 from timebank_kit.openapi import needs
 from timebank_kit.problem_answers import EdgeProblem
 
@@ -42,6 +44,7 @@ class Directory:
     new_id: Callable[[], str]
     """Makes an opaque id of 20 characters a-z, 2-7."""
     metrics: CollectorRegistry
+    used_keys: UsedKeys
     attempts: Attempts = field(default_factory=Attempts)
 
     @property
@@ -63,8 +66,13 @@ def _directory(request: Request) -> Directory:
 TheDirectory = Annotated[Directory, Depends(_directory)]
 
 
-def guarded(scope: str) -> dict[str, Any]:
-    """What a route says of itself that needs a token of this scope: the document, and the check."""
+def guarded(scope: str, *, keyed: bool = False) -> dict[str, Any]:
+    """What a route says of itself that needs a token of this scope: the document, and the check.
+
+    Args:
+        scope: what the token must allow.
+        keyed: an Idempotency-Key is demanded, see `asked_with`.
+    """
 
     def check(request: Request, directory: TheDirectory) -> None:
         issuers = {directory.issuer.name: directory.issuer, **peer_issuers(directory.registry())}
@@ -77,5 +85,18 @@ def guarded(scope: str) -> dict[str, Any]:
         if scope not in caller.scopes:
             raise EdgeProblem("forbidden", f"This needs a token of scope {scope}.")
         request.state.caller = caller
+        if keyed:
+            check_key(request.headers.get(KEY_HEADER))
 
-    return {"dependencies": [Depends(check)], "openapi_extra": needs(scope)}
+    return {"dependencies": [Depends(check)], "openapi_extra": needs(scope, keyed=keyed)}
+
+
+def asked_with(request: Request, **content: Any) -> Asked:
+    """A keyed route's request under its key; `content` is all that was asked.
+
+    Args:
+        request: its caller is judged.
+    """
+    caller: Caller = request.state.caller
+    key = check_key(request.headers.get(KEY_HEADER))
+    return asked_under(key, client=f"{caller.issuer}/{caller.subject}", content=content)

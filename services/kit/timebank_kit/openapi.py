@@ -10,11 +10,13 @@ from fastapi.openapi.utils import get_openapi
 
 from timebank_contracts.http_answers import Problem
 from timebank_contracts.problems import MEDIA_TYPE
+from timebank_kit.idempotency import key_parameter
 
 
-def needs(scope: str) -> dict[str, Any]:
-    """What a route says of itself that needs a token of this scope."""
-    return {"security": [{"bearer": [scope]}]}
+def needs(scope: str, *, keyed: bool = False) -> dict[str, Any]:
+    """What a route says of itself that needs a token of this scope; `keyed`: an Idempotency-Key is demanded."""
+    said: dict[str, Any] = {"security": [{"bearer": [scope]}]}
+    return said | ({"parameters": [key_parameter()]} if keyed else {})
 
 
 PUBLIC: dict[str, Any] = {"security": []}

@@ -17,6 +17,7 @@ from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.http import BATCH_MAX
 from timebank_contracts.tokens import Caller
 from timebank_kit.commit_loop import Doubt, QueueFull, Stopped
+from timebank_kit.idempotency import check_key
 from timebank_kit.journal import JournalTrouble
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger import commands as c
@@ -32,7 +33,6 @@ from timebank_ledger.edge import (
     TheEdge,
     TheKey,
     body_bytes,
-    check_key,
     needs,
     takes_bytes,
     try_all,
@@ -58,7 +58,8 @@ _ANSWERED = (
 """What may happen to one command of a batch while the others go on; anything else is a bug."""
 
 
-def _asking(edge: Edge, caller: Caller, key: str) -> Asking:
+def asking_of(edge: Edge, caller: Caller, key: str) -> Asking:
+    """What a transfer's command needs besides its body."""
     return Asking(
         caller=caller,
         key=key,
@@ -79,7 +80,7 @@ async def post_transfer(
     dry_run: TheDryRun,
 ) -> h.Transfer:
     """Give minutes to an account here, to an address in another town, or between several accounts at once."""
-    asking = _asking(edge, caller, key)
+    asking = asking_of(edge, caller, key)
     written = await write(edge, transfer_command(body, asking), dry_run=dry_run)
     return _written(edge, written, response)
 
@@ -118,7 +119,7 @@ async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request, dry
 def _command(edge: Edge, caller: Caller, raw: msgspec.Raw) -> dict[str, Any] | c.Command:
     try:
         item = decode_item(raw)
-        return item_command(item, _asking(edge, caller, check_key(item.key)))
+        return item_command(item, asking_of(edge, caller, check_key(item.key)))
     except msgspec.ValidationError as error:
         return _problem_answer(invalid_field(error))
     except _ANSWERED as error:
@@ -184,6 +185,6 @@ async def reverse_transfer(
 ) -> h.Transfer:
     """Take a transfer within the town back, or a part of it; what an account cannot give comes from the pot."""
     content = {"kind": "reversal", "transfer": transfer} | body.model_dump(exclude_none=True)
-    head = _asking(edge, caller, key).head(content)
+    head = asking_of(edge, caller, key).head(content)
     command = c.ReverseTransfer(**head, transfer=transfer, reason=body.reason, minutes=body.minutes)
     return _written(edge, await write(edge, command, dry_run=dry_run), response)

@@ -25,6 +25,7 @@ from timebank_contracts.names import Identity
 from timebank_contracts.tokens import SCOPES, Caller
 from timebank_kit.answers import Answers
 from timebank_kit.clock import Clock
+from timebank_kit.idempotency import KEY_HEADER, check_key, key_parameter
 from timebank_kit.problem_answers import EdgeProblem, answer_headers
 from timebank_ledger.access import Access
 from timebank_ledger.commands import Command
@@ -35,9 +36,7 @@ from timebank_ledger.writer import Writer, Written
 
 JSON_BYTES_MAX: Final = 65_536
 JSON_DEPTH_MAX: Final = 16
-KEY_HEADER: Final = "Idempotency-Key"
 DRY_RUN_HEADER: Final = "X-Dry-Run"
-_KEY = re.compile(r"[!-~]{1,200}")
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """A string that does not end takes all the rest, and nothing is tried twice: the cost is one pass, whatever is sent."""
 
@@ -86,10 +85,7 @@ def needs(*scopes: str, keyed: bool = False) -> dict[str, Any]:
     assert SCOPES.issuperset(scopes), f"{scopes} are not all scopes"
     said: dict[str, Any] = {"security": [{"bearer": [scope]} for scope in scopes]}
     if keyed:
-        schema = {"type": "string", "pattern": "^[!-~]{1,200}$"}
-        what = "A new one for each new command; the same one to repeat a command whose answer was lost."
-        header = {"name": KEY_HEADER, "in": "header", "required": True, "schema": schema, "description": what}
-        said["parameters"] = [header]
+        said["parameters"] = [key_parameter()]
     return said
 
 
@@ -117,11 +113,8 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            if self.scopes:
-                edge: Edge = request.app.state.edge
-                request.state.caller = edge.access.verify(
-                    request.headers.get("authorization"), scopes=self.scopes, now=edge.clock.now()
-                )
+            if not hasattr(request.state, "caller"):
+                self.admit(request)
             if self.writes:
                 self._check_query(request)
             response = await handle(StrictRequest(request.scope, request.receive))
@@ -129,6 +122,14 @@ class GuardedRoute(APIRoute):
             return response
 
         return guarded
+
+    def admit(self, request: Request) -> None:
+        """Judge the caller, once a request: the body is not read before. Raises `Unauthorised` or `Forbidden`."""
+        if self.scopes:
+            edge: Edge = request.app.state.edge
+            request.state.caller = edge.access.verify(
+                request.headers.get("authorization"), scopes=self.scopes, now=edge.clock.now()
+            )
 
     @cached_property
     def writes(self) -> bool:
@@ -216,13 +217,6 @@ async def _caller(request: Request) -> Caller:
 
 async def _key(request: Request) -> str:
     return check_key(request.headers.get(KEY_HEADER))
-
-
-def check_key(key: object) -> str:
-    """The client's idempotency key; raises `Refusal` (`key_missing`) when it is missing or of another form."""
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise Refusal("key_missing")
-    return key
 
 
 async def _dry_run(

@@ -42,13 +42,13 @@ class Loader:
 
     def enrol(self, people: list[MemberLine], *, progress: Callable[[], None]) -> None:
         """Enrol people and organisations at their towns; in the demo all consent to be paid from other towns."""
-        for person in people:
+        for number, person in enumerate(people):
             town = self._network.towns[person.town]
             path = "/v1/organisations" if person.kind == "organisation" else "/v1/members"
             body: dict[str, Any] = {"handle": person.handle, "name": person.name, "payable_from_other_towns": True}
             body |= {} if person.floor is None else {"floor": person.floor}
             body |= {} if person.ceiling is None else {"ceiling": person.ceiling}
-            answer = town.http.post(path, json=body, headers=town.headers("operate"))
+            answer = town.http.post(path, json=body, headers=town.headers("operate", key=f"enrol/{number}"))
             answer.raise_for_status()
             self._accounts[person.town, person.handle] = answer.json()["account"]
             progress()
