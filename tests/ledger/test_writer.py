@@ -96,6 +96,8 @@ def settle(writer: Writer, command: c.Command) -> Written:
         try:
             return writer.submit(command).result(timeout=10)
         except (Doubt, Stopped):
+            if writer.loop.state == "halted":
+                raise
             writer.tail.wait_beyond(1_000_000, timeout_seconds=0.05)
     raise AssertionError("the writer did not recover")
 
@@ -134,22 +136,24 @@ def test_what_waits_during_doubt_is_told_that_it_was_not_begun(writer: Writer, j
     assert settle(writer, pay(2)).entries[0].n == 4
 
 
-def test_a_book_that_was_perhaps_not_written_is_read_by_nobody(writer: Writer, journal: FaultyJournal) -> None:
-    seen: list[str] = []
+@pytest.mark.parametrize("fault", ["lose_before", "lose_answer"])
+def test_while_a_commit_is_in_doubt_what_was_committed_before_it_is_read(
+    writer: Writer, journal: FaultyJournal, fault: str
+) -> None:
+    seen: list[int] = []
 
     def fail_twice() -> None:
         # The first reading back fails too, so that readers meet the writer in doubt.
-        with pytest.raises(Stopped), writer.reading():
-            seen.append("read")
+        seen.append(balance(writer, "alys"))
         del journal.reopen
         raise OutcomeUnknown("the database is still away")
 
-    journal.fault = journal.lose_before
+    journal.fault = getattr(journal, fault)
     journal.reopen = fail_twice  # type: ignore[method-assign]  # this instance alone
     with pytest.raises(Doubt):
         writer.submit(pay(1)).result(timeout=10)
     settle(writer, pay(1))
-    assert seen == []
+    assert seen == [0]
     assert balance(writer, "alys") == -60
 
 
@@ -174,8 +178,7 @@ def test_a_store_that_cannot_be_read_in_mid_batch_is_doubt_and_the_batch_is_not_
 ) -> None:
     settle(writer, pay(1))
     fail_to_read(journal, JournalTrouble("the connection broke"))
-    futures = park_together(writer, [pay(2), reversal_of(4)])
-    assert [type(future.exception(timeout=10)) for future in futures] == [Doubt, Doubt]
+    assert isinstance(writer.submit_many([pay(2), reversal_of(4)]).exception(timeout=10), Doubt)
     assert settle(writer, reversal_of(4)).entries[0].n == 5
     assert balance(writer, "alys") == 0
 
@@ -185,23 +188,11 @@ def test_a_bug_in_mid_batch_stops_the_writer_and_what_was_written_goes_on_being_
 ) -> None:
     settle(writer, pay(1))
     fail_to_read(journal, ZeroDivisionError())
-    futures = park_together(writer, [pay(2), reversal_of(4)])
-    assert [type(future.exception(timeout=10)) for future in futures] == [Stopped, Stopped]
+    assert isinstance(writer.submit_many([pay(2), reversal_of(4)]).exception(timeout=10), Stopped)
     assert balance(writer, "alys") == -60
     writer.close()
     size = int(writer.checkpoint(fresh=True).splitlines()[1])
     assert size == journal.length() == 5, "nothing is published that is not in the journal"
-
-
-def park_together(writer: Writer, commands: list[c.Command]) -> list[Future[Written]]:
-    """Park commands while the writer is held up, so that they make one batch."""
-    with writer.reading():
-        first = writer.submit(reversal_of(10_000))
-        while writer.loop.waiting:
-            writer.tail.wait_beyond(1_000_000, timeout_seconds=0.01)
-        futures = [writer.submit(command) for command in commands]
-    assert isinstance(first.exception(timeout=10), Refusal)
-    return futures
 
 
 def test_a_second_writer_stops_the_first_for_good(writer: Writer, journal: FaultyJournal) -> None:
@@ -214,6 +205,32 @@ def test_a_second_writer_stops_the_first_for_good(writer: Writer, journal: Fault
     with pytest.raises(Stopped, match="run one only"):
         writer.submit(pay(2)).result(timeout=10)
     assert balance(writer, "alys") == 0, "reading goes on"
+
+
+def test_what_another_process_wrote_during_a_doubt_stops_the_writer(writer: Writer, journal: FaultyJournal) -> None:
+    def other_writes(records: Sequence[Record]) -> None:
+        MemoryJournal.append(journal, [records[0]._replace(state=b"{}", key=None)])
+        raise OutcomeUnknown("the connection broke")
+
+    journal.fault = other_writes
+    with pytest.raises(Doubt):
+        writer.submit(pay(1)).result(timeout=10)
+    with pytest.raises(Stopped, match="not from this process"):
+        settle(writer, pay(1))
+    assert balance(writer, "alys") == 0, "reading goes on"
+
+
+def test_a_journal_that_lost_its_last_entry_during_a_doubt_stops_the_writer(
+    writer: Writer, journal: FaultyJournal
+) -> None:
+    settle(writer, pay(1))
+    journal.fault = journal.lose_before
+    journal.read = lambda start, limit: []  # type: ignore[method-assign]  # this instance alone
+    with pytest.raises(Doubt):
+        writer.submit(pay(2)).result(timeout=10)
+    with pytest.raises(Stopped, match="rolled back"):
+        settle(writer, pay(2))
+    assert balance(writer, "alys") == -60, "reading goes on"
 
 
 def test_a_clock_that_steps_stops_the_writer_and_nothing_is_written(

@@ -1,11 +1,12 @@
 """The writer: the one thread that owns the book and appends to the journal.
 
-    submit ─▶ queue ─▶ commit(batch): perform each ─▶ encode ─▶ extend the tree ─▶ append, one fsync ─▶ answer all
+    submit ─▶ queue ─▶ commit(batch): perform each on a layer ─▶ encode ─▶ append, one fsync ─▶ settle ─▶ answer all
 
-What gathered during the last commit is the next batch. A refused command writes nothing. On doubt about the database
-the book is dropped and rebuilt from the journal before a further command is taken; a bug, a second writer, or what a
-peer proves to be a rollback stops the writer for good, and reading goes on. Readers see committed state only: they wait
-for the commit that is under way.
+What gathered during the last commit is the next batch. A refused command writes nothing. A batch is performed on a
+layer over the book (`layer.py`) and settles when the journal has it: readers see committed state at every moment, and
+wait neither for a commit nor for a database that is away. On doubt about the database the journal's tail is read back
+before a further command is taken: the batch is there, and settles, or it is not. A bug, a second writer, or what a peer
+proves to be a rollback stops the writer for good, and reading goes on.
 Source: design page 3, "Writer"; page 2, "Rollback and generations".
 """
 
@@ -16,7 +17,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -26,21 +26,22 @@ from timebank_contracts.book import Book, Read
 from timebank_contracts.checkpoint import Checkpoint, sign_checkpoint
 from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.keys import SigningKey
-from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_contracts.moments import show_time
 from timebank_contracts.registry import Registry, open_registry
 from timebank_kit.clock import Clock
 from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped
-from timebank_kit.journal import Journal, JournalTrouble, PositionTaken, Record, TailMissing
+from timebank_kit.journal import Journal, JournalTrouble, PositionTaken, TailMissing
 from timebank_kit.tail import Tail
 from timebank_ledger import commands as c
 from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
+from timebank_ledger.committed import Batch, Committed, NotOurs
 from timebank_ledger.head import HeadFile, HeadNotWritten, JournalBehindHead
+from timebank_ledger.layer import layer_over
 from timebank_ledger.peers import accept_registry
 from timebank_ledger.propose import perform
 from timebank_ledger.replay import JournalDamaged, read_entry
 from timebank_ledger.snapshot import SnapshotFile, read_back, take
-from timebank_ledger.trial import Trial, layer_over
+from timebank_ledger.trial import Trial
 from timebank_ledger.written import Outcome, Written, enter_segment, repeated
 
 __all__ = ["CHECKPOINT_SECONDS", "Outcome", "Writer", "Written"]
@@ -52,14 +53,6 @@ CHECKPOINT_SECONDS = 1.0
 
 _Parked = c.Command | tuple[c.Command, ...] | Trial
 _Answer = Written | Exception
-
-
-@dataclass(slots=True)
-class _State:
-    """What is dropped and rebuilt together: a pure function of the journal."""
-
-    book: Book = field(default_factory=Book)
-    tree: Tree = field(default_factory=Tree)
 
 
 class Writer:
@@ -104,11 +97,13 @@ class Writer:
         self._on_stop = on_stop
         self._queue_limit = queue_limit
         self._lock = threading.RLock()
-        self._batch: list[e.Entry] = []
+        self._doubted: Batch | None = None
+        """The journal may have it or not."""
         self._checkpoint: tuple[int, float, bytes] | None = None
-        self._state = _State()
-        self._dropped = False
-        """The book holds what was perhaps not written: nobody reads it until it is rebuilt."""
+        self._state = Committed()
+        self._batch = self._state.begin()
+        self._broken = False
+        """The book is half changed, which only a bug can leave behind: nobody reads it until it is rebuilt."""
         self._read_back()
         check_start(now=clock.now(), last_entry=self._state.book.time, confirmed=clock_confirmed)
         self._guard = ClockGuard(now=clock.now(), monotonic=clock.monotonic())
@@ -155,9 +150,9 @@ class Writer:
 
     @contextmanager
     def reading(self) -> Iterator[Book]:
-        """The committed book, to read from and not to keep; raises `Stopped` while nobody knows what is committed."""
+        """The committed book, to read from and not to keep; raises `Stopped` while a bug has left none."""
         with self._lock:
-            if self._dropped:
+            if self._broken:
                 raise Stopped(self.loop.reason or "The journal is being read back.")
             yield self._state.book
 
@@ -191,7 +186,7 @@ class Writer:
         The writer waits only while the state is copied; the file is written without its lock.
 
         Raises:
-            Stopped: nobody knows what is committed.
+            Stopped: a bug has left no book.
             JournalTrouble: the journal cannot be read.
         """
         if self.snapshot.path is None:
@@ -203,7 +198,7 @@ class Writer:
     def close(self) -> None:
         """Let the parked commands be committed, then stop."""
         self.loop.close()
-        if self._state.book.identity is not None and not self._dropped:
+        if self._state.book.identity is not None and not self._broken:
             try:
                 self.checkpoint(fresh=True)
             except HeadNotWritten as trouble:
@@ -228,68 +223,70 @@ class Writer:
             raise
         return [list(islice(answers, len(one))) if isinstance(one, tuple) else next(answers) for one in batch]
 
-    def _write(self, batch: Sequence[c.Command | Trial]) -> list[_Answer | list[_Answer]]:
+    def _write(self, commands: Sequence[c.Command | Trial]) -> list[_Answer | list[_Answer]]:
         answers: list[_Answer | list[_Answer]] = []
-        records: list[Record] = []
-        earlier = self._earlier(batch)
-        with self._lock:
-            # Whatever goes wrong from here on, the book holds what is not written.
-            self._dropped = True
-            self._batch = []
-            tree = self._state.tree
-            time = self._time()
-            for command in batch:
-                try:
-                    if isinstance(command, Trial):
-                        answers.append(self._try(command, earlier, time))
-                        continue
-                    written = repeated(command, earlier) or self._perform(self._state.book, command, time, self._cite)
-                except (Refusal, Malformed) as refusal:
-                    answers.append(refusal)
+        earlier = self._earlier(commands)
+        batch = self._batch = self._state.begin()
+        time = self._time()
+        for command in commands:
+            try:
+                if isinstance(command, Trial):
+                    answers.append(self._try(command, earlier, time))
                     continue
-                except RolledBack as proof:
-                    self._on_stop(str(proof))
-                    dropped = f"{len(records)} entries were dropped"
-                    raise Halt(f"{proof} Nothing is written until the journal is recovered; {dropped}.") from proof
-                except JournalTrouble as trouble:
-                    raise Doubt(f"The journal cannot be read: {trouble}") from trouble
-                answers.append(written)
-                for entry in () if written.repeated else written.entries:
-                    raw = e.encode_entry(entry)
-                    tree.append(leaf_hash(raw))
-                    key = None
-                    if isinstance(entry.key, str):
-                        key = entry.key
-                        earlier[key] = entry
-                    records.append(Record(entry.n, e.entry_type(entry), raw, key))
-                    self._batch.append(entry)
-            if records:
-                self._append(records)
-            self._dropped = False
+                written = repeated(command, earlier) or self._perform(batch.book, command, time, self._cite)
+            except (Refusal, Malformed) as refusal:
+                answers.append(refusal)
+                continue
+            except RolledBack as proof:
+                self._on_stop(str(proof))
+                dropped = f"{len(batch.records)} entries were dropped"
+                raise Halt(f"{proof} Nothing is written until the journal is recovered; {dropped}.") from proof
+            except JournalTrouble as trouble:
+                raise Doubt(f"The journal cannot be read: {trouble}") from trouble
+            answers.append(written)
+            for entry in () if written.repeated else written.entries:
+                key = batch.add(entry)
+                if key is not None:
+                    earlier[key] = entry
+        if batch.records:
+            self._append(batch)
         return answers
 
-    def _append(self, records: list[Record]) -> None:
+    def _append(self, batch: Batch) -> None:
         try:
-            self.journal.append(records)
+            self.journal.append(batch.records)
         except (PositionTaken, TailMissing) as other:
-            self._on_stop(str(other))
-            raise Halt(f"{other} Another process writes this journal, or it was replaced: run one only.") from other
+            raise self._halted(
+                f"{other} Another process writes this journal, or it was replaced: run one only."
+            ) from other
         except JournalTrouble as trouble:
+            self._doubted = batch
             raise Doubt(f"The commit's outcome is unknown: {trouble}") from trouble
+        self._settle(batch)
+
+    def _settle(self, batch: Batch) -> None:
+        """The journal has the batch: so has the book, and the tree."""
+        with self._lock:
+            self._broken = True
+            self._state.settle(batch)
+            self._broken = False
         self.tail.publish(self._state.tree.size)
+
+    def _halted(self, reason: str) -> Halt:
+        self._on_stop(reason)
+        return Halt(reason)
 
     def _time(self) -> str:
         now = self.clock.now()
         try:
             self._guard.check(now=now, monotonic=self.clock.monotonic())
         except ClockWrong as wrong:
-            self._on_stop(str(wrong))
-            raise Halt(str(wrong)) from wrong
+            raise self._halted(str(wrong)) from wrong
         return show_time(now)
 
     def _try(self, trial: Trial, earlier: dict[str, e.Entry], time: str) -> list[_Answer]:
         """Answer what would be written, from a layer over the book that nobody sees again."""
-        book, known = layer_over(self._state.book), dict(earlier)
+        book, known = layer_over(self._batch.book), dict(earlier)
         first, tried = book.n, list[e.Entry]()
         answers: list[_Answer] = []
 
@@ -323,7 +320,7 @@ class Writer:
         if isinstance(command, c.TakeSegment):
             return enter_segment(book, command.raw, time=time)
         if isinstance(command, c.AcceptRegistry):
-            previous = self._registry_in_force()
+            previous = self._registry_in_force(book)
             registry = open_registry(command.envelope, previous=previous)
             entries = accept_registry(
                 book,
@@ -334,14 +331,13 @@ class Writer:
                 key=command.key,
                 digest=command.digest,
             )
-            if book is self._state.book:
+            if book is self._batch.book:
                 self._registries = {one.sha256: one for one in (previous, registry) if one is not None}
             return Written(entries=entries)
         return Written(entries=perform(book, command, time=time, cite=cite))
 
-    def _registry_in_force(self) -> Registry | None:
+    def _registry_in_force(self, book: Book) -> Registry | None:
         """The document that the book names: after a doubt, too, the next version follows what was really written."""
-        book = self._state.book
         if book.registry_version and book.registry_sha256 not in self._registries:
             raise Refusal(
                 "registry_invalid",
@@ -351,19 +347,21 @@ class Writer:
         return self._registries.get(book.registry_sha256)
 
     def _cite(self, position: int) -> e.Entry | None:
-        if self._batch and position >= self._batch[0].n:
-            return self._batch[position - self._batch[0].n]
-        return read_entry(self.journal, position)
+        return self._batch.entry(position) or read_entry(self.journal, position)
 
     def _recover(self) -> None:
         self.journal.reopen()
         try:
-            self._read_back()
-        except (JournalDamaged, JournalBehindHead) as wrong:
-            self._on_stop(str(wrong))
-            raise Halt(f"The journal read back is not the one that was written: {wrong}") from wrong
+            written = self._state.is_written(self._doubted, self.journal)
+        except NotOurs as wrong:
+            raise self._halted(str(wrong)) from wrong
+        if written and self._doubted is not None:
+            self._settle(self._doubted)
+        self._doubted = None
 
     def _keep_reads(self) -> None:
+        if not self._broken:
+            return
         try:
             self._read_back()
         except (JournalDamaged, JournalBehindHead, JournalTrouble) as wrong:
@@ -372,7 +370,9 @@ class Writer:
     def _read_back(self) -> None:
         """Make book and tree what the journal says. The lock is free meanwhile: readers are told at once to wait."""
         book, tree = read_back(self.journal, head=self._head, snapshot=self.snapshot)
+        found = Committed.of(book, tree, self.journal)
         with self._lock:
-            self._state = _State(book, tree)
-            self._dropped = False
+            self._state = found
+            self._doubted = None
+            self._broken = False
         self.tail.publish(tree.size)
