@@ -28,6 +28,7 @@ from timebank_ledger.metrics import CountAnswers, Metrics
 from timebank_ledger.problem_answers import PROBLEMS
 from timebank_ledger.publication import Publication
 from timebank_ledger.settings import Settings
+from timebank_ledger.short_way import ShortWay
 from timebank_ledger.writer import Writer
 
 API_VERSION = "1"
@@ -77,6 +78,7 @@ def make_app(
         random_bytes=random_bytes,
     )
     app.state.metrics = Metrics(writer)
+    app.add_middleware(ShortWay, owner=app, route=api_transfers.router.routes[0])
     app.add_middleware(BodyLimit, bytes_max=BATCH_BYTES_MAX)
     app.add_middleware(CountAnswers, metrics=app.state.metrics)
     return app

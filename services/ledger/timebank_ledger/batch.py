@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from timebank_contracts import fields as f
 from timebank_contracts.entries import Postings, Shares
@@ -22,15 +22,21 @@ BATCH_BYTES_MAX: Final = 1_048_576
 
 
 class PayeeItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An account here, or an alias at a node."""
+    """An account here, or an alias at a node; a null is neither."""
 
-    account: f.AccountId | None = None
-    node: f.Node | None = None
-    alias: f.Alias | None = None
+    account: f.AccountId | UnsetType = UNSET
+    node: f.Node | UnsetType = UNSET
+    alias: f.Alias | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        if (self.account is None) == (self.node is None) or (self.node is None) != (self.alias is None):
+        if (self.account is UNSET) == (self.node is UNSET) or (self.node is UNSET) != (self.alias is UNSET):
             raise ValueError("A payee is an account, or a node and an alias")
+
+    @property
+    def parts(self) -> dict[str, str | None]:
+        """Account, node and alias, None where it is not said."""
+        told = {"account": self.account, "node": self.node, "alias": self.alias}
+        return {name: None if part is UNSET else part for name, part in told.items()}
 
 
 class BatchItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,5 +122,4 @@ def item_command(item: BatchItem, asking: Asking) -> c.Command:
         reason=item.reason,
         expires_in_seconds=item.expires_in_seconds,
     )
-    payee = item.payee
-    return single_command(single, asking, account=payee.account, node=payee.node, alias=payee.alias)
+    return single_command(single, asking, **item.payee.parts)
