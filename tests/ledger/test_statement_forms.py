@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import tracemalloc
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any, get_args
@@ -14,8 +15,13 @@ import pytest
 from tests.ledger.busy_town import live
 from tests.ledger.town_api import START, Town, gift
 from timebank_contracts import fields
+from timebank_ledger.journal_text import journal_text
 from timebank_ledger.page_words import WORDS
-from timebank_ledger.statement import CHUNK_LINES
+from timebank_ledger.pages import Reader, statement_page
+from timebank_ledger.period import Period
+from timebank_ledger.report_asked import zone_of
+from timebank_ledger.reports_csv import statement_csv
+from timebank_ledger.statement import CHUNK_LINES, make_sheet
 
 PATH = "/v1/accounts/bryn/statement"
 
@@ -95,6 +101,33 @@ def test_a_long_statement_is_whole_in_every_form(town: Town) -> None:
     assert rows[-2]["balance_minutes"] == rows[-1]["balance_minutes"]
     table, _ = _read_page(operator.get(PATH, format="html").text)
     assert len(table) == len(rows) + 1
+
+
+def test_a_report_s_memory_does_not_grow_with_its_length(town: Town) -> None:
+    live(town, [(0, n % 2, 1 if n % 2 == 0 else 3, 1, False) for n in range(8 * CHUNK_LINES)])
+    edge = town.app.state.edge
+    index, length, zone = edge.indexed(), town.writer.tail.length, zone_of(edge)
+    reader = Reader(language="en", identity=edge.identity, zone=zone, now=town.clock.now())
+
+    def peak(stop: int, form: str) -> int:
+        period = Period(start=0, stop=stop)
+        sheet = make_sheet(index, town.journal, "bryn", period, kind="member", zone=zone)
+        pieces = {
+            "csv": lambda: statement_csv(sheet, "plain"),
+            "page": lambda: statement_page(sheet, reader),
+            "hledger": lambda: journal_text(index, town.journal, edge.identity, period, zone=zone),
+        }
+        tracemalloc.start()
+        try:
+            for _ in pieces[form]():
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    for form in ("csv", "page", "hledger"):
+        peak(CHUNK_LINES, form)  # what is loaded once
+        assert peak(length, form) < 2 * peak(2 * CHUNK_LINES, form), form
 
 
 @pytest.mark.parametrize(

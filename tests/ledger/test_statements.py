@@ -131,6 +131,8 @@ def test_what_is_given_to_the_pot_shows_to_everybody_who_may_see_it(town: Town) 
         assert [(line["minutes"], line["purpose"]) for line in statement["lines"]] == [(60, "pot")]
         assert reader.get("/v1/accounts/pot/balance").json()["balance"] == 60
     assert town.member("alys").get("/v1/accounts/alys/statement").json()["closing"] == -60
+    assert town.member("bryn").get("/v1/accounts/pot/balance").json()["balance"] == 60
+    assert town.member("bryn").get("/v1/accounts/pot/statement").json()["code"] == "forbidden"
 
 
 def test_a_transfer_to_another_town_shows_on_transit_and_clearing() -> None:

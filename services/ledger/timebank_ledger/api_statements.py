@@ -26,6 +26,7 @@ from timebank_ledger.reports_csv import statement_csv, trial_balance_csv
 from timebank_ledger.statement import LINES_MAX, make_sheet, make_statement
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["statements"])
+EVERYBODYS: Final = frozenset({"pot"})
 _log = logging.getLogger(__name__)
 _STATEMENT_CSV: Final = (
     "date (Europe/London),time (UTC),position,type,transfer,reverses,reason,purpose,activity,served_on,"
@@ -98,8 +99,11 @@ def get_balance(
     position: asked.AtPosition = None,
     date: asked.AtDay = None,
 ) -> h.BalanceThen:
-    """An account's balance at the end of a day, or as the first so many entries leave it: 0 before it was opened."""
-    kind = asked.kind_seen(edge, caller, account)
+    """An account's balance at the end of a day, or as the first so many entries leave it: 0 before it was opened.
+
+    What the community's pot holds concerns everybody: every caller may ask for it.
+    """
+    kind = asked.kind_seen(edge, caller, account, open_kinds=EVERYBODYS)
     index = edge.indexed()
     at = asked.position_asked(edge, length=index.position, position=position, day=date)
     balance = index.balance_before(account, at)

@@ -136,15 +136,27 @@ def zone_of(edge: Edge) -> ZoneInfo:
     return read_zone(edge.settings.time_zone)
 
 
-def kind_seen(edge: Edge, caller: Caller, account: str) -> str:
-    """The kind of an account that the caller may see; raises `Forbidden` or `Refusal` (`account_unknown`)."""
-    if not may_see(caller, account):
-        raise Forbidden(f"The token was not granted the account {account}.")
+def kind_seen(edge: Edge, caller: Caller, account: str, *, open_kinds: frozenset[str] = frozenset()) -> str:
+    """The kind of an account that the caller may see.
+
+    Args:
+        edge: knows the book.
+        caller: who asks.
+        account: of which account.
+        open_kinds: kinds that every caller may see here.
+
+    Raises:
+        Forbidden: it is another's, or it would be if there were one.
+        Refusal: `account_unknown`.
+    """
     with edge.writer.reading() as book:
         found = book.accounts.get(account)
-        if found is None:
-            raise Refusal("account_unknown")
-        return found.kind
+        kind = None if found is None else found.kind
+    if kind not in open_kinds and not may_see(caller, account):
+        raise Forbidden(f"The token was not granted the account {account}.")
+    if kind is None:
+        raise Refusal("account_unknown")
+    return kind
 
 
 def period_asked(
