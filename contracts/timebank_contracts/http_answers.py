@@ -29,6 +29,9 @@ from timebank_contracts.http import (
     TransferId,
 )
 
+Cursor = Annotated[
+    str, Field(max_length=200, description="Where the page ended; opaque.", examples=["bGlzdEFjY291bnRzIGJyeW4"])
+]
 AccountState = Literal["open", "frozen", "closing", "closed"]
 TransferState = Literal["posted", "sent", "settled", "returned", "received", "rejected", "reversed"]
 
@@ -111,7 +114,7 @@ class Accounts(Model):
     """A page, in order of account id; `next` is the cursor of the following page, if there is one."""
 
     accounts: list[Account]
-    next: AccountId | None = None
+    next: Cursor | None = None
 
 
 class Alias(Model):

@@ -16,6 +16,7 @@ TYPE_PREFIX: Final = "urn:timebank:problem:"
 
 EDGE: Final[dict[str, str]] = {
     "client_unknown": "The client is not known here, or its secret is another; ask the town's operator.",
+    "cursor_invalid": "This cursor is none that this route gave; send `next` of the page before, unchanged.",
     "field_invalid": "A field is missing, unknown or has another form; `errors` names each one.",
     "forbidden": "The token does not allow this; ask for the scope or the account that the detail names.",
     "handle_invalid": "A handle is 1 to 30 of a-z, 0-9 and -, beginning with a letter.",
@@ -28,6 +29,7 @@ EDGE: Final[dict[str, str]] = {
     "outcome_unknown": "It is not known whether this was written; send it again with the same Idempotency-Key.",
     "payee_unknown": "Nobody of this handle can be paid from here; check it with the payee.",
     "person_unknown": "There is no such person; they may have been erased.",
+    "position_ahead": "The journal has not come to the position in X-Position; come again, or ask without it.",
     "queue_full": "Too many commands wait; come again after the seconds that Retry-After says.",
     "registry_unknown": "This version of the registry is not held here; ask for `latest`.",
     "room_away": "Another service or town that this needs does not answer; come again later.",
@@ -50,6 +52,7 @@ STATUS: Final[dict[str, int]] = {
     "amount_out_of_range": 422,
     "account_kind": 422,
     "confirmation_needed": 422,
+    "cursor_invalid": 422,
     "field_invalid": 422,
     "handle_invalid": 422,
     "claim_mismatch": 422,
@@ -118,6 +121,7 @@ STATUS: Final[dict[str, int]] = {
     "internal": 500,
     "not_ready": 503,
     "outcome_unknown": 503,
+    "position_ahead": 503,
     "queue_full": 503,
     "room_away": 503,
     "writer_stopped": 503,

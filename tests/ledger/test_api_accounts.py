@@ -15,6 +15,8 @@ def test_an_account_is_opened_with_the_town_s_limits(town: Town) -> None:
         "in_transit": 0,
         "floor": -600,
         "ceiling": 6000,
+        "available": 600,
+        "owner": None,
     }
     assert (answer.status_code, answer.json()) == (201, expected)
     assert answer.headers["X-Position"] == "7"

@@ -82,7 +82,7 @@ class Client:
 class Town:
     """A ledger with two members, an organisation and a pot, at 10:00 on 2 March 2026."""
 
-    def __init__(self, node: str, number: int, journal: Journal) -> None:
+    def __init__(self, node: str, number: int, journal: Journal, **more: int) -> None:
         self.node = node
         self.keys = Keys(number)
         self.clock = ManualClock(START)
@@ -94,9 +94,9 @@ class Town:
             node,
             issuers_of(node=node, token_keys=[self.keys.token.public], event_keys=[self.keys.event.public]),
         )
-        settings = read_settings(
-            Settings, {"TIMEBANK_LEDGER_NETWORK": NETWORK, "TIMEBANK_LEDGER_NODE": node, "OTHER": "1"}
-        )
+        said = {"network": NETWORK, "node": node} | {name: str(value) for name, value in more.items()}
+        environ = {f"TIMEBANK_LEDGER_{name.upper()}": value for name, value in said.items()}
+        settings = read_settings(Settings, environ | {"OTHER": "1"})
         randoms = count(1)
         self.app = make_app(
             writer=self.writer,
@@ -168,9 +168,11 @@ class Town:
 
 
 @contextmanager
-def open_town(node: str = "aberdare", number: int = 1, *, url: str = "memory:", begin: bool = True) -> Iterator[Town]:
-    """A town that is closed at the end."""
-    town = Town(node, number, open_journal(url, node))
+def open_town(
+    node: str = "aberdare", number: int = 1, *, url: str = "memory:", begin: bool = True, **more: int
+) -> Iterator[Town]:
+    """A town that is closed at the end; `more` are settings of its ledger."""
+    town = Town(node, number, open_journal(url, node), **more)
     try:
         if begin:
             town.begin()

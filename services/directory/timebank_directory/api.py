@@ -24,6 +24,7 @@ from timebank_directory.edge import Directory, TheDirectory, asked_with, guarded
 from timebank_directory.people import HandleInvalid, HandleTaken, Person
 from timebank_directory.rooms import RoomAway, RoomRefused
 from timebank_directory.used_keys import Asked
+from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_kit.metrics import CONTENT_TYPE, exposition
 from timebank_kit.openapi import PUBLIC, openapi_document
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
@@ -127,13 +128,17 @@ def _make_person(
 @router.get("/v1/people", operation_id="listPeople", tags=["people"], **guarded("operate"))
 def list_people(
     directory: TheDirectory,
-    after: Annotated[str, Query(pattern=r"^[a-z0-9-]{0,63}$", description="The last account of the page before.")] = "",
+    after: Annotated[
+        str, Query(max_length=CURSOR_CHARACTERS_MAX, description="Cursor: `next` of the page before.")
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=500, description="People.")] = 100,
 ) -> asked.People:
     """People in order of account id."""
-    found = directory.people.page(after=after, limit=limit)
+    last = read_cursor("listPeople", after, place=asked.ACCOUNT_PATTERN) if after else ""
+    found = directory.people.page(after=last, limit=limit)
     seen = [asked.SeenPerson.model_validate(asdict(person)) for person in found]
-    return asked.People(people=seen, next=found[-1].account if len(found) == limit else None)
+    more = len(found) == limit
+    return asked.People(people=seen, next=make_cursor("listPeople", found[-1].account) if more else None)
 
 
 @router.put(

@@ -57,7 +57,9 @@ class People(Model):
     """A page, in order of account; `next` is the cursor of the following page, if there is one."""
 
     people: list[SeenPerson]
-    next: AccountId | None = None
+    next: str | None = Field(
+        default=None, description="Where the page ended; opaque.", examples=["bGlzdFBlb3BsZSBtLTE"]
+    )
 
 
 class Consent(Model):

@@ -17,6 +17,7 @@ from timebank_contracts import http as asked
 from timebank_contracts import http_answers as h
 from timebank_contracts.errors import Refusal
 from timebank_contracts.tokens import Caller
+from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, check_seen, may_see
 from timebank_ledger.answers import account_answer, only_entry
@@ -73,17 +74,20 @@ async def open_account(
 def list_accounts(
     edge: TheEdge,
     caller: TheCaller,
-    after: Annotated[str | None, Query(max_length=63, description="Cursor: `next` of the page before.")] = None,
+    after: Annotated[
+        str | None, Query(max_length=CURSOR_CHARACTERS_MAX, description="Cursor: `next` of the page before.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=ACCOUNTS_MAX, description="Accounts in a page.")] = 100,
 ) -> h.Accounts:
     """The accounts that the caller may see, in order of id."""
+    last = None if after is None else read_cursor("listAccounts", after, place=asked.names.ACCOUNT_PATTERN)
     with edge.writer.reading() as book:
         seen = sorted(account for account in book.accounts if may_see(caller, account))
-        start = 0 if after is None else bisect_right(seen, after)
+        start = 0 if last is None else bisect_right(seen, last)
         page = seen[start : start + limit]
         found = [account_answer(book.accounts[account]) for account in page]
     more = start + limit < len(seen)
-    return h.Accounts(accounts=found, next=page[-1] if more else None)
+    return h.Accounts(accounts=found, next=make_cursor("listAccounts", page[-1]) if more else None)
 
 
 @router.get(

@@ -37,6 +37,15 @@ from timebank_ledger.writer import Writer, Written
 JSON_BYTES_MAX: Final = 65_536
 JSON_DEPTH_MAX: Final = 16
 DRY_RUN_HEADER: Final = "X-Dry-Run"
+POSITION_HEADER: Final = "X-Position"
+CATCH_UP_SECONDS: Final = 5
+_POSITION = re.compile(r"[0-9]{1,16}")
+POSITION_PARAMETER: Final[dict[str, Any]] = {
+    "name": POSITION_HEADER,
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,16}$"},
+    "description": "What an answer said in X-Position: this answer is of a journal that is at least so long.",
+}
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """A string that does not end takes all the rest, and nothing is tried twice: the cost is one pass, whatever is sent."""
 
@@ -107,6 +116,10 @@ class GuardedRoute(APIRoute):
         said = options.get("openapi_extra") or {}
         assert "security" in said, f"{path} declares no scope: write openapi_extra=needs(…) or public()"
         self.scopes = frozenset(scope for way in said["security"] for scope in way["bearer"])
+        self.waits = bool(self.scopes) and options.get("methods") == ["GET"]
+        """Its reader may ask to see what they wrote."""
+        if self.waits:
+            options["openapi_extra"] = said | {"parameters": [*said.get("parameters", []), POSITION_PARAMETER]}
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -115,6 +128,8 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             if not hasattr(request.state, "caller"):
                 self.admit(request)
+            if self.waits:
+                await _caught_up(request)
             if self.writes:
                 self._check_query(request)
             response = await handle(StrictRequest(request.scope, request.receive))
@@ -147,6 +162,26 @@ class GuardedRoute(APIRoute):
             raise EdgeProblem(
                 "field_invalid", f"The query has a parameter that this route does not know; it has {known}."
             )
+
+
+async def _caught_up(request: Request) -> None:
+    """Wait, a short while, until the journal holds what the caller has seen of it: they read what they wrote."""
+    said = request.headers.get(POSITION_HEADER)
+    if said is None:
+        return
+    if not _POSITION.fullmatch(said):
+        raise EdgeProblem("field_invalid", f"{POSITION_HEADER}: a length of the journal, as an answer said it.")
+    edge: Edge = request.app.state.edge
+    if edge.length >= int(said) or not edge.followers.acquire(blocking=False):
+        found = edge.length
+    else:
+        try:
+            seconds = min(CATCH_UP_SECONDS, edge.settings.wait_seconds_max)
+            found = await edge.writer.tail.wait_beyond_async(int(said) - 1, timeout_seconds=seconds)
+        finally:
+            edge.followers.release()
+    if found < int(said):
+        raise EdgeProblem("position_ahead")
 
 
 def _query_names(dependant: Dependant) -> set[str]:
