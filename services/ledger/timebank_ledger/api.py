@@ -19,7 +19,17 @@ from timebank_kit.metrics import CONTENT_TYPE
 from timebank_kit.openapi import openapi_document
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
 from timebank_kit.web import BodyLimit
-from timebank_ledger import api_accounts, api_edits, api_feed, api_log, api_peers, api_statements, api_transfers
+from timebank_ledger import (
+    api_accounts,
+    api_claims,
+    api_edits,
+    api_feed,
+    api_log,
+    api_money,
+    api_peers,
+    api_statements,
+    api_transfers,
+)
 from timebank_ledger.access import Access
 from timebank_ledger.batch import BATCH_BYTES_MAX
 from timebank_ledger.edge import Edge, GuardedRoute, TheEdge, public
@@ -35,6 +45,8 @@ API_VERSION = "1"
 router = APIRouter(route_class=GuardedRoute, tags=["node"])
 ROUTERS = (
     api_transfers.router,
+    api_claims.router,
+    api_money.router,
     api_accounts.router,
     api_edits.router,
     api_statements.router,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from fastapi import FastAPI
 
 from timebank_contracts.entries import NodeOpened, decode_entry
@@ -18,9 +19,11 @@ from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import SigningKey, b64_decode
 from timebank_contracts.note import parse_vkey
 from timebank_contracts.registry import Registry
+from timebank_contracts.tokens import audience
 from timebank_kit.clock import Clock
 from timebank_kit.files import read_secret
 from timebank_kit.journal import Journal, open_journal, originator_of
+from timebank_kit.oidc import open_issuer
 from timebank_kit.settings import read_settings
 from timebank_ledger.access import Access, issuers_of
 from timebank_ledger.api import make_app
@@ -31,6 +34,7 @@ from timebank_ledger.publication import export_town
 from timebank_ledger.settings import Settings
 from timebank_ledger.snapshot import SnapshotFile
 from timebank_ledger.snapshot_job import SnapshotJob
+from timebank_ledger.timer import Timer
 from timebank_ledger.writer import Writer
 
 _log = logging.getLogger(__name__)
@@ -51,6 +55,7 @@ class OpenLedger:
     writer: Writer
     index: Index
     follower: Follower
+    timer: Timer
     snapshot_job: SnapshotJob
     app: FastAPI
 
@@ -66,6 +71,7 @@ class OpenLedger:
 
     def close(self) -> None:
         """Commit what is parked and release everything."""
+        self.timer.close()
         self.follower.close()
         self.snapshot_job.close()
         self.writer.close()
@@ -91,6 +97,7 @@ def open_ledger(
     clock: Clock,
     random_bytes: Callable[[int], bytes],
     registry: Registry | None,
+    issuer_http: httpx.Client | None = None,
 ) -> OpenLedger:
     """Open the ledger that the settings describe: replay the journal, check it against the head file, make the API.
 
@@ -99,6 +106,7 @@ def open_ledger(
         clock: gives times.
         random_bytes: gives receiving addresses.
         registry: the latest registry document that is held, or None.
+        issuer_http: a client for the outside issuer's keys; by default a new one.
 
     Raises:
         WrongJournal: the journal is another town's, or the store is another network's.
@@ -106,8 +114,10 @@ def open_ledger(
             what to do.
     """
     settings = read_settings(Settings, environ)
-    if settings.log_key_file is None or settings.tag_key_file is None or settings.token_key is None:
-        raise Malformed("Set TIMEBANK_LEDGER_LOG_KEY_FILE, …_TAG_KEY_FILE and …_TOKEN_KEY; `node init` makes them.")
+    if settings.log_key_file is None or settings.tag_key_file is None:
+        raise Malformed("Set TIMEBANK_LEDGER_LOG_KEY_FILE and …_TAG_KEY_FILE; `node init` makes them.")
+    if settings.token_key is None and settings.oidc_issuer is None:
+        raise Malformed("Set TIMEBANK_LEDGER_TOKEN_KEY, the directory's, or TIMEBANK_LEDGER_OIDC_ISSUER and its keys.")
     name = f"{settings.network}/{settings.node}"
     try:
         journal = open_journal(settings.journal_url, name)
@@ -131,22 +141,27 @@ def open_ledger(
         if found is None:
             _refuse_another_networks_store(journal, settings)
     index = Index(index_url(settings.journal_url), journal, name=originator_of(name).hex)
+    token_keys = [] if settings.token_key is None else [b64_decode(settings.token_key)]
     event_keys = [] if settings.event_key is None else [b64_decode(settings.event_key)]
-    issuers = issuers_of(node=settings.node, token_keys=[b64_decode(settings.token_key)], event_keys=event_keys)
+    issuers = issuers_of(node=settings.node, token_keys=token_keys, event_keys=event_keys)
+    outside = open_issuer(settings, audience=audience(settings.network, settings.node), clock=clock, http=issuer_http)
     app = make_app(
         writer=writer,
-        access=Access(settings.network, settings.node, issuers),
+        access=Access(settings.network, settings.node, issuers, outside),
         index=index,
         settings=settings,
         clock=clock,
         tag_key=read_secret(settings.tag_key_file),
         random_bytes=random_bytes,
     )
+    timer = Timer(writer, clock.now)
+    timer.start()
     return OpenLedger(
         settings=settings,
         writer=writer,
         index=index,
         follower=Follower(index, writer.tail),
+        timer=timer,
         snapshot_job=SnapshotJob(writer, every_entries=settings.snapshot_every_entries),
         app=app,
     )

@@ -1,0 +1,202 @@
+"""Claims over HTTP: who may speak for which account, and what a claim is now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.ledger.town_api import OPERATOR, Client, Town
+from timebank_ledger import commands as c
+from timebank_ledger.timer import Timer
+
+DAY = 86_400.0
+CLAIM = {
+    "giver": "alys",
+    "receiver": "bryn",
+    "minutes": 90,
+    "activity": "garden",
+    "served_on": "2026-03-01",
+}
+
+
+def claimant(town: Town, account: str, **options: Any) -> Client:
+    scopes = "claims:write", "statements:read", "accounts:read"
+    return town.client(*scopes, subject=account, accounts=frozenset({account}), **options)
+
+
+@pytest.fixture
+def alys(town: Town) -> Client:
+    return claimant(town, "alys")
+
+
+@pytest.fixture
+def bryn(town: Town) -> Client:
+    return claimant(town, "bryn")
+
+
+def made(client: Client, **data: Any) -> str:
+    answer = client.post("/v1/claims", CLAIM | data)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def balances(town: Town) -> list[int]:
+    with town.writer.reading() as book:
+        return [book.accounts[account].balance for account in ("alys", "bryn", "pot")]
+
+
+def test_a_claim_is_made_by_the_giver_and_confirmed_by_the_receiver(town: Town, alys: Client, bryn: Client) -> None:
+    claim = made(alys)
+    assert alys.post(f"/v1/claims/{claim}/confirmation", {}).json()["code"] == "forbidden"
+    assert bryn.post("/v1/claims", CLAIM).json()["code"] == "forbidden"
+    listed = bryn.get("/v1/claims").json()["claims"]
+    assert [one["id"] for one in listed] == [claim]
+    confirmed = bryn.post(f"/v1/claims/{claim}/confirmation", {"minutes": 60})
+    assert (confirmed.status_code, confirmed.json()["claim"], confirmed.json()["minutes"]) == (201, claim, 60)
+    assert balances(town) == [60, -60, 0]
+    now = alys.get(f"/v1/claims/{claim}").json()
+    assert (now["state"], now["transfer"], now["minutes"]) == ("confirmed", confirmed.json()["id"], 90)
+    assert bryn.post(f"/v1/claims/{claim}/confirmation", {}).json()["code"] == "claim_unknown"
+    assert alys.get("/v1/claims").json()["claims"] == []
+
+
+def test_a_repeated_confirmation_is_answered_from_its_entry(town: Town, alys: Client, bryn: Client) -> None:
+    """B-3."""
+    path = f"/v1/claims/{made(alys)}/confirmation"
+    first = bryn.post(path, {}, key="one")
+    assert bryn.post(path, {}, key="one").json() == first.json()
+    assert bryn.post(path, {"minutes": 30}, key="one").json()["code"] == "key_reused"
+    assert balances(town) == [90, -90, 0]
+
+
+def test_a_dry_run_of_a_claim_answers_the_same_and_writes_nothing(town: Town, alys: Client, bryn: Client) -> None:
+    length = town.writer.tail.length
+    tried = alys.post("/v1/claims?dry_run=true", CLAIM, key="k")
+    assert town.writer.tail.length == length
+    claim = alys.post("/v1/claims", CLAIM, key="k")
+    assert tried.json() == claim.json()
+    name = claim.json()["id"]
+    assert bryn.post(f"/v1/claims/{name}/confirmation?dry_run=true", {}).json()["minutes"] == 90
+    assert alys.get(f"/v1/claims/{name}").json()["state"] == "open"
+
+
+def test_a_dispute_is_a_brokers_to_decide(town: Town, alys: Client, bryn: Client) -> None:
+    broker = town.client("claims:write", "statements:read", subject="b-1")
+    claim = made(alys)
+    assert alys.post(f"/v1/claims/{claim}/dispute", {"reason": "other"}).json()["code"] == "forbidden"
+    disputed = bryn.post(f"/v1/claims/{claim}/dispute", {"reason": "other_minutes"}).json()
+    assert (disputed["state"], disputed["disputed"]) == ("disputed", True)
+    assert [one["id"] for one in broker.get("/v1/claims", disputed=True).json()["claims"]] == [claim]
+    assert bryn.post(f"/v1/claims/{claim}/confirmation", {}).json()["code"] == "claim_disputed"
+    assert bryn.post(f"/v1/claims/{claim}/upholding").json()["code"] == "forbidden"
+    assert broker.post(f"/v1/claims/{claim}/upholding").json()["state"] == "open"
+    assert broker.post(f"/v1/claims/{claim}/upholding").json()["code"] == "claim_not_disputed"
+    assert broker.post(f"/v1/claims/{claim}/confirmation", {"minutes": 45}).status_code == 201
+    with town.writer.reading() as book:
+        assert book.accounts["alys"].balance == 45
+
+
+def test_a_claim_is_withdrawn_by_the_givers_side(alys: Client, bryn: Client) -> None:
+    claim = made(alys)
+    assert bryn.post(f"/v1/claims/{claim}/withdrawal").json()["code"] == "forbidden"
+    assert alys.post(f"/v1/claims/{claim}/withdrawal").json()["state"] == "withdrawn"
+    assert alys.get(f"/v1/claims/{claim}").json()["state"] == "withdrawn"
+
+
+def test_who_sees_neither_account_is_told_that_the_claim_is_unknown(town: Town, alys: Client) -> None:
+    """N-8."""
+    claim = made(alys)
+    other = claimant(town, "library")
+    for path in (f"/v1/claims/{claim}", "/v1/claims/aberdare.g1.0", "/v1/claims/barry.g1.6"):
+        assert other.get(path).json()["code"] == "claim_unknown"
+    assert other.post(f"/v1/claims/{claim}/confirmation", {}).json()["code"] == "claim_unknown"
+    assert other.get("/v1/claims").json()["claims"] == []
+    assert other.get("/v1/claims", account="alys").json()["claims"] == []
+
+
+def test_a_delegate_acts_visibly_under_a_mandate(town: Town, alys: Client) -> None:
+    scopes = frozenset({"claims:write"})
+    token = town.keys.signs_tokens.issue(
+        issuer=f"{town.node}/directory",
+        subject="carer-1",
+        audience=f"timebank.example/{town.node}",
+        scopes=scopes,
+        accounts=frozenset({"bryn"}),
+        mandate="mandate-7",
+        now_seconds=int(town.clock.now().timestamp()),
+        seconds=900,
+    )
+    carer = Client(town.http, token, alys.keys)
+    assert carer.post(f"/v1/claims/{made(alys)}/confirmation", {}).status_code == 201
+    entry = town.journal.read(town.writer.tail.length - 1, 1)[0].state
+    assert b'"by":{"id":"carer-1","kind":"delegate","mandate":"mandate-7"}' in entry
+    assert b'"confirmed_by":"delegate"' in entry
+
+
+def test_a_claim_whose_transfer_came_back_is_open_again(town: Town, alys: Client, bryn: Client) -> None:
+    claim = made(alys)
+    transfer = bryn.post(f"/v1/claims/{claim}/confirmation", {}).json()["id"]
+    operator = town.operator()
+    part = operator.post(f"/v1/transfers/{transfer}/reversal", {"reason": "mistake", "minutes": 30}).json()
+    assert (part["minutes"], part["state"]) == (30, "reversed")
+    seen = operator.get(f"/v1/transfers/{transfer}").json()
+    assert (seen["state"], seen["reversed_minutes"]) == ("posted", 30)
+    assert alys.get(f"/v1/claims/{claim}").json()["state"] == "confirmed"
+    assert operator.post(f"/v1/transfers/{transfer}/reversal", {"reason": "mistake"}).status_code == 201
+    assert operator.get(f"/v1/transfers/{transfer}").json()["state"] == "reversed"
+    assert alys.get(f"/v1/claims/{claim}").json()["state"] == "open"
+    assert bryn.post(f"/v1/claims/{claim}/confirmation", {"minutes": 60}).status_code == 201
+    assert balances(town) == [60, -60, 0]
+
+
+def policy(town: Town, **changes: int) -> None:
+    said = {"default_floor": -600, "default_ceiling": 6_000, "debt_limit": 60_000} | changes
+    town.writer.submit(c.ChangePolicy(by=OPERATOR, **said)).result()
+
+
+def test_the_timer_expires_confirms_and_closes_what_is_due(town: Town, alys: Client, bryn: Client) -> None:
+    """A-4, G-3."""
+    policy(town, auto_confirm_after_days=3, claim_expires_after_days=20)
+    broker = town.client("claims:write", "statements:read", subject="b-1")
+    plain, agreed, disputed = made(alys), made(broker, agreed_minutes=90), made(broker, agreed_minutes=90)
+    bryn.post(f"/v1/claims/{disputed}/dispute", {"reason": "not_given"})
+    timer = Timer(town.writer, town.clock.now)
+    assert timer.round() == 0
+    town.clock.advance(4 * DAY)
+    assert (timer.round(), timer.round(), balances(town)) == (1, 0, [90, -90, 0])
+    town.clock.advance(20 * DAY)
+    assert timer.round() == 1
+    broker = town.client("claims:write", "statements:read", subject="b-1")
+    states = [broker.get(f"/v1/claims/{claim}").json()["state"] for claim in (plain, agreed, disputed)]
+    assert states == ["expired", "confirmed", "disputed"]
+    member = town.member("bryn")
+    assert member.post("/v1/accounts/bryn/closing").json()["state"] == "closing"
+    assert timer.round() == 1  # the disputed claim ends with the leaver
+    operator = town.operator()
+    refused = operator.put("/v1/accounts/bryn/state", {"state": "closed"})
+    assert refused.json()["code"] == "account_not_empty"
+    town.clock.advance(31 * DAY)
+    assert timer.round() == 0  # the pot is empty and may not go below 0
+    operator = town.operator()
+    operator.put("/v1/accounts/pot/limits", {"floor": -600, "ceiling": 6_000})
+    assert (timer.round(), balances(town)) == (1, [90, 0, -90])
+    assert operator.get("/v1/accounts/bryn").json()["state"] == "closed"
+
+
+def test_what_the_rule_cannot_do_is_left_to_the_people(town: Town, alys: Client) -> None:
+    policy(town, auto_confirm_after_days=1)
+    broker = town.client("claims:write", "statements:read", subject="b-1")
+    claim = made(broker, agreed_minutes=601, minutes=601)
+    town.clock.advance(2 * DAY)
+    assert Timer(town.writer, town.clock.now).round() == 0
+    assert claimant(town, "alys").get(f"/v1/claims/{claim}").json()["state"] == "open"
+    assert alys.headers
+
+
+def test_claims_are_listed_in_pages_in_their_order(town: Town, alys: Client) -> None:
+    names = [made(alys, minutes=minutes) for minutes in range(1, 6)]
+    first = alys.get("/v1/claims", limit=2).json()
+    rest = alys.get("/v1/claims", limit=5, after=first["after"]).json()
+    assert [one["id"] for one in first["claims"] + rest["claims"]] == names
+    assert (first["more"], rest["more"]) == (True, False)
