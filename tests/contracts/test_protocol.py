@@ -23,6 +23,7 @@ from timebank_contracts import (
 from timebank_contracts import tokens as t
 from timebank_directory import assertions, attempts, clients
 from timebank_federation import broker_kafka, outgoing
+from timebank_kit import key_set, oidc
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "contracts" / "PROTOCOL.md").read_text("utf-8")
@@ -98,6 +99,7 @@ FIGURES: dict[str, list[float]] = {
     "W2": [t.TOKEN_SECONDS_MAX, t.CLOCK_SKEW_SECONDS],
     "W4": [t.NODE_TOKEN_SECONDS],
     "W8": [assertions.ASSERTION_SECONDS_MAX, clients.OVERLAP_DAYS_MAX, attempts.TRIES, attempts.SECONDS_A_TRY],
+    "W9": [oidc.OUTSIDE_SECONDS_MAX, key_set.FRESH_SECONDS, key_set.KEPT_SECONDS, key_set.PAUSE_SECONDS],
 }
 
 

@@ -25,6 +25,7 @@ from timebank_directory.people import HandleInvalid, HandleTaken, Person
 from timebank_directory.rooms import RoomAway, RoomRefused
 from timebank_directory.used_keys import Asked
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
+from timebank_kit.key_set import KeysAway
 from timebank_kit.metrics import CONTENT_TYPE, exposition
 from timebank_kit.openapi import PUBLIC, openapi_document
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
@@ -50,6 +51,7 @@ def _bare_app() -> FastAPI:
     answer_problems(
         app,
         {
+            KeysAway: lambda error: problem("room_away", str(error)),
             Rejected: lambda error: problem("unauthorised", str(error)),
             HandleTaken: lambda error: problem("handle_taken", str(error)),
             HandleInvalid: lambda _: problem("handle_invalid"),

@@ -26,6 +26,7 @@ from timebank_directory.people import People
 from timebank_directory.rooms import LedgerDoor, PeerDirectories
 from timebank_directory.used_keys import UsedKeys
 from timebank_kit.clock import Clock
+from timebank_kit.oidc import OutsideIssuer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,7 @@ def open_directory(
     new_id: Callable[[], str],
     erasures: Path | None = None,
     addresses: Collection[str] = (),
+    outside: OutsideIssuer | None = None,
 ) -> OpenDirectory:
     """Wire one town's directory.
 
@@ -83,6 +85,7 @@ def open_directory(
         new_id: makes an opaque id of 20 characters.
         erasures: file of the erased accounts, kept apart from the database.
         addresses: URLs under which clients know this town, beside `<network>/<node>`.
+        outside: an issuer that the town believes beside this directory.
     """
     key = SigningKey(token_seed)
     people = People(database, identity.node, erasures=erasures)
@@ -114,6 +117,7 @@ def open_directory(
         clock=clock,
         new_id=new_id,
         metrics=CollectorRegistry(),
+        outside=outside,
         used_keys=UsedKeys(database, identity.node),
     )
     return OpenDirectory(directory=directory, app=make_app(directory))

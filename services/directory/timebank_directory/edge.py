@@ -1,6 +1,6 @@
 """The edge: what every route of the directory shares. What the application is wired to, and who may call a route.
 
-Source: design page 4; PROTOCOL.md W1 to W3.
+Source: design page 4; PROTOCOL.md W1 to W3 and W9.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from timebank_contracts.names import Identity
 from timebank_contracts.registry import Registry
-from timebank_contracts.tokens import SCOPES, Caller, Issuer, TokenKey, audience, bearer, peer_issuers, verify_token
+from timebank_contracts.tokens import SCOPES, Caller, Issuer, TokenKey, audience, bearer, peer_issuers
 from timebank_directory.assertions import Assertions
 from timebank_directory.attempts import Attempts
 from timebank_directory.clients import Clients
@@ -23,6 +23,7 @@ from timebank_directory.rooms import LedgerDoor, PeerDirectories
 from timebank_directory.used_keys import Asked, UsedKeys, asked_under
 from timebank_kit.clock import Clock
 from timebank_kit.idempotency import KEY_HEADER, check_key
+from timebank_kit.oidc import OutsideIssuer, caller_of
 from timebank_kit.openapi import needs
 from timebank_kit.problem_answers import EdgeProblem
 
@@ -45,6 +46,8 @@ class Directory:
     """Makes an opaque id of 20 characters a-z, 2-7."""
     metrics: CollectorRegistry
     used_keys: UsedKeys
+    outside: OutsideIssuer | None = None
+    """An issuer that the town believes beside its directory."""
     attempts: Attempts = field(default_factory=Attempts)
 
     @property
@@ -76,9 +79,10 @@ def guarded(scope: str, *, keyed: bool = False) -> dict[str, Any]:
 
     def check(request: Request, directory: TheDirectory) -> None:
         issuers = {directory.issuer.name: directory.issuer, **peer_issuers(directory.registry())}
-        caller = verify_token(
+        caller = caller_of(
             bearer(request.headers.get("authorization")),
             issuers=issuers,
+            outside=directory.outside,
             audience=directory.audience,
             now_seconds=int(directory.clock.now().timestamp()),
         )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from timebank_kit.oidc import OidcSettings
 
 
-class DirectorySettings(BaseSettings):
+class DirectorySettings(OidcSettings):
     """`TIMEBANK_DIRECTORY_…`; an unknown variable with this prefix is an error (see `timebank_kit.settings`)."""
 
     model_config = SettingsConfigDict(env_prefix="TIMEBANK_DIRECTORY_", frozen=True, extra="forbid")

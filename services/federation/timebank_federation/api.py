@@ -18,13 +18,15 @@ from prometheus_client import CollectorRegistry
 
 from timebank_contracts.names import Identity
 from timebank_contracts.problems import problem
-from timebank_contracts.tokens import Caller, Issuer, Rejected, audience, bearer, peer_issuers, verify_token
+from timebank_contracts.tokens import Caller, Issuer, Rejected, audience, bearer, peer_issuers
 from timebank_federation.ledger_client import LedgerAway
 from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
 from timebank_kit.clock import Clock
+from timebank_kit.key_set import KeysAway
 from timebank_kit.metrics import CONTENT_TYPE, exposition
+from timebank_kit.oidc import OutsideIssuer, caller_of
 from timebank_kit.openapi import PUBLIC, needs, openapi_document
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
 from timebank_kit.web import BodyLimit
@@ -50,6 +52,7 @@ class Door:
     metrics: CollectorRegistry
     trouble: Callable[[], str | None]
     directory: httpx.Client
+    outside: OutsideIssuer | None
 
 
 def make_app(
@@ -63,6 +66,7 @@ def make_app(
     metrics: CollectorRegistry,
     trouble: Callable[[], str | None],
     directory: httpx.Client,
+    outside: OutsideIssuer | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -71,6 +75,7 @@ def make_app(
         metrics: what `/metrics` shows.
         trouble: why the service is not ready, or None (a broker that is away is no reason).
         directory: a client of the town's directory: this service is the town's one door to its peers.
+        outside: an issuer that the town believes beside its directory.
     """
     app = _bare_app()
     app.state.door = Door(
@@ -83,6 +88,7 @@ def make_app(
         metrics=metrics,
         trouble=trouble,
         directory=directory,
+        outside=outside,
     )
     app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     return app
@@ -94,6 +100,7 @@ def _bare_app() -> FastAPI:
     answer_problems(
         app,
         {
+            KeysAway: lambda error: problem("room_away", str(error)),
             Rejected: lambda error: problem("unauthorised", str(error)),
             LedgerAway: lambda _: problem("not_ready", "The town's ledger does not answer now; come again later."),
         },
@@ -116,9 +123,10 @@ TheDoor = Annotated[Door, Depends(_door)]
 
 def _caller(request: Request, door: TheDoor) -> Caller:
     issuers = {door.operators.name: door.operators, **peer_issuers(door.registries.latest)}
-    return verify_token(
+    return caller_of(
         bearer(request.headers.get("authorization")),
         issuers=issuers,
+        outside=door.outside,
         audience=audience(door.identity.network, door.identity.node),
         now_seconds=int(door.clock.now().timestamp()),
     )

@@ -28,6 +28,7 @@ from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
 from timebank_federation.worker import Worker
 from timebank_kit.clock import Clock
+from timebank_kit.oidc import OutsideIssuer
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ def open_federation(
     quarantine: Quarantine,
     clock: Clock,
     poll_seconds: float,
+    outside: OutsideIssuer | None = None,
 ) -> Federation:
     """Wire one node's federation; nothing runs yet.
 
@@ -99,6 +101,7 @@ def open_federation(
         quarantine: keeps what had no effect.
         clock: for tokens and repetition.
         poll_seconds: pause between polls of peers without a broker.
+        outside: an issuer that the town believes beside its directory.
     """
     key = SigningKey(event_seed)
     tokens = TokenKey(event_seed, key.public)
@@ -132,6 +135,7 @@ def open_federation(
         metrics=metrics,
         trouble=lambda: worker.trouble,
         directory=directory_http,
+        outside=outside,
     )
     return Federation(
         sender=sender,

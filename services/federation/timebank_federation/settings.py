@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from timebank_kit.oidc import OidcSettings
 
 
-class FederationSettings(BaseSettings):
+class FederationSettings(OidcSettings):
     """`TIMEBANK_FEDERATION_…`; an unknown variable with this prefix is an error (see `timebank_kit.settings`)."""
 
     model_config = SettingsConfigDict(env_prefix="TIMEBANK_FEDERATION_", frozen=True, extra="forbid")

@@ -2,8 +2,9 @@
 
     token ── verify ──▶ Caller (scopes, accounts) ── actor ──▶ `by` of the entry
 
-The ledger holds no users: it believes its town's directory, and its own node's event key for scope `federation` alone.
-Source: design page 3, "HTTP API"; page 4, "Sign-in"; PROTOCOL.md W1 to W3.
+The ledger holds no users: it believes its town's directory, its own node's event key for scope `federation` alone, and
+an outside issuer where the settings name one.
+Source: design page 3, "HTTP API"; page 4, "Sign-in"; PROTOCOL.md W1 to W3 and W9.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from datetime import datetime
 from msgspec import UNSET
 
 from timebank_contracts.entries import Actor
-from timebank_contracts.tokens import SCOPES, Caller, Issuer, Rejected, audience, verify_token
+from timebank_contracts.tokens import SCOPES, Caller, Issuer, Rejected, audience
+from timebank_kit.oidc import OutsideIssuer, caller_of
 
 _SUBJECT = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -44,11 +46,13 @@ class Access:
         network: the network's name.
         node: the town's name.
         issuers: by name, see `issuers_of`.
+        outside: an issuer that the town believes beside its directory, or instead of it.
     """
 
     network: str
     node: str
     issuers: dict[str, Issuer]
+    outside: OutsideIssuer | None = None
 
     def verify(self, authorization: str | None, *, scopes: frozenset[str], now: datetime) -> Caller:
         """The caller behind an `Authorization` header.
@@ -61,14 +65,16 @@ class Access:
         Raises:
             Unauthorised: no bearer token, or one that is not valid here and now.
             Forbidden: none of the scopes.
+            KeysAway: the outside issuer's keys cannot be had now.
         """
         kind, _, token = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not token:
             raise Unauthorised("Send a token: Authorization: Bearer <token>.")
         try:
-            caller = verify_token(
+            caller = caller_of(
                 token,
                 issuers=self.issuers,
+                outside=self.outside,
                 audience=audience(self.network, self.node),
                 now_seconds=int(now.timestamp()),
             )

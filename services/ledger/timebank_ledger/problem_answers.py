@@ -17,6 +17,7 @@ from timebank_contracts.http import TAGS
 from timebank_contracts.problems import problem
 from timebank_kit.commit_loop import Doubt, QueueFull, Stopped
 from timebank_kit.journal import JournalTrouble
+from timebank_kit.key_set import KeysAway
 from timebank_kit.problem_answers import ERRORS_MAX, EdgeProblem, Problem
 from timebank_ledger.access import Forbidden, Unauthorised
 
@@ -37,6 +38,7 @@ PROBLEMS: Final[dict[type[Exception], Callable[[Any], Problem]]] = {
     Malformed: lambda error: problem("malformed", str(error)),
     Unauthorised: lambda error: problem("unauthorised", str(error)),
     Forbidden: lambda error: problem("forbidden", str(error)),
+    KeysAway: lambda error: problem("room_away", str(error)),
     QueueFull: lambda error: problem("queue_full", str(error)),
     Stopped: lambda error: problem("writer_stopped", str(error)),
     Doubt: lambda _: problem("outcome_unknown"),

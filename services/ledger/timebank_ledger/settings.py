@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from timebank_contracts import names
 from timebank_contracts.days import ZONE_DEFAULT, read_zone
+from timebank_kit.oidc import OidcSettings
 
 
 def _known_zone(name: str) -> str:
@@ -23,7 +24,7 @@ def _known_zone(name: str) -> str:
 PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 
 
-class Settings(BaseSettings):
+class Settings(OidcSettings):
     """What the ledger is told from outside."""
 
     model_config = SettingsConfigDict(

@@ -19,7 +19,7 @@ from timebank_console.app import make_app as make_console
 from timebank_contracts.keys import b64_encode
 from timebank_contracts.names import inbox_topic
 from timebank_contracts.registry import open_registry
-from timebank_contracts.tokens import TokenKey
+from timebank_contracts.tokens import TokenKey, audience
 from timebank_directory.app import OpenDirectory, open_directory
 from timebank_directory.settings import DirectorySettings
 from timebank_federation.app import Federation, node_token, open_federation
@@ -28,6 +28,7 @@ from timebank_federation.quarantine import Quarantine
 from timebank_federation.registries import Registries
 from timebank_federation.settings import FederationSettings
 from timebank_kit.clock import Clock
+from timebank_kit.oidc import OidcSettings, OutsideIssuer, open_issuer
 from timebank_kit.settings import read_settings
 from timebank_kit.web import App, AsgiBridge
 from timebank_ledger.app import OpenLedger, open_ledger
@@ -89,6 +90,7 @@ def environment(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         pinned["TIMEBANK_LEDGER_REGISTRY_SHA256"] = open_registry(first.read_bytes(), previous=None).sha256
     return {
         **pinned,
+        **_issuer_for_all(environ),
         "TIMEBANK_LEDGER_NETWORK": home.identity.network,
         "TIMEBANK_LEDGER_NODE": home.identity.node,
         "TIMEBANK_LEDGER_JOURNAL_URL": f"sqlite:{folder}/journal.db",
@@ -106,11 +108,24 @@ def environment(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _issuer_for_all(environ: Mapping[str, str]) -> dict[str, str]:
+    """What is said of an outside issuer to the ledger is said to the other rooms as well, unless they are told."""
+    prefix = "TIMEBANK_LEDGER_OIDC_"
+    said = {name.removeprefix(prefix): value for name, value in environ.items() if name.startswith(prefix)}
+    return {
+        f"TIMEBANK_{room}_OIDC_{name}": value for room in ("DIRECTORY", "FEDERATION") for name, value in said.items()
+    }
+
+
 def compose_ledger(home: Home, around: Surroundings) -> OpenLedger:
     """Open the ledger of a home; an empty journal gets its first entries."""
     registries = Registries(home.registry_folder)
     ledger = open_ledger(
-        environment(home, around.environ), clock=around.clock, random_bytes=around.random, registry=registries.latest
+        environment(home, around.environ),
+        clock=around.clock,
+        random_bytes=around.random,
+        registry=registries.latest,
+        issuer_http=around.peer_http,
     )
     # One entry for each: a start that was cut off in the middle is finished by the next one.
     for command in list(first_commands(home.identity, around.policy))[ledger.writer.tail.length :]:
@@ -134,6 +149,7 @@ def compose_directory(home: Home, around: Surroundings, ledger_http: httpx.Clien
         clock=around.clock,
         new_id=around.new_id,
         erasures=settings.erasures_file,
+        outside=_outside(home, around, settings),
         addresses=[home.described.url, *([] if settings.url is None else [settings.url])],
     )
 
@@ -157,7 +173,13 @@ def compose_federation(
         quarantine=Quarantine(settings.quarantine_folder),
         clock=around.clock,
         poll_seconds=settings.poll_seconds,
+        outside=_outside(home, around, settings),
     )
+
+
+def _outside(home: Home, around: Surroundings, settings: OidcSettings) -> OutsideIssuer | None:
+    own = audience(home.identity.network, home.identity.node)
+    return open_issuer(settings, audience=own, clock=around.clock, http=around.peer_http)
 
 
 def _broker_of(home: Home, around: Surroundings, settings: FederationSettings) -> tuple[Outbox | None, Inbox | None]:
