@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -11,9 +12,10 @@ import pytest
 from tests.client.lines import DIRECTORY, LEDGER, SECRET, FaultyLine
 from tests.federation.towns import FederatedTown, Network, open_towns
 from timebank_client import Retries, Surroundings, Timebank
+from timebank_kit.clock import ManualClock
 from timebank_kit.web import AsgiBridge
 
-SCOPES = ["accounts:read", "transfers:write", "statements:read", "reports:read"]
+SCOPES = ["accounts:read", "claims:write", "transfers:write", "statements:read", "reports:read"]
 
 
 @pytest.fixture
@@ -39,31 +41,52 @@ def line(aberdare: FederatedTown) -> Iterator[FaultyLine]:
 
 
 @pytest.fixture
-def waited(network: Network) -> list[float]:
+def waited() -> list[float]:
     """How long the client waited, each time, in seconds."""
     return []
 
 
-@pytest.fixture
-def town(network: Network, aberdare: FederatedTown, line: FaultyLine, waited: list[float]) -> Iterator[Timebank]:
-    """The client of a partner that was granted Alys's and Bryn's accounts."""
-    aberdare.directory.directory.clients.add(
-        "housing", scopes=SCOPES, accounts=list(aberdare.accounts.values()), secret=SECRET, salt=b"s" * 16
-    )
+@contextmanager
+def opened(
+    aberdare: FederatedTown,
+    line: FaultyLine,
+    waited: list[float],
+    client: str,
+    scopes: list[str],
+    accounts: list[str] | None,
+) -> Iterator[Timebank]:
+    aberdare.directory.directory.clients.add(client, scopes=scopes, accounts=accounts, secret=SECRET, salt=b"s" * 16)
+    clock = aberdare.around.clock
+    assert isinstance(clock, ManualClock)
 
-    # What a client waits passes for the town as well.
     def sleep(seconds: float) -> None:
+        # What a client waits passes for the town as well.
         waited.append(seconds)
-        network.clock.advance(seconds)
+        clock.advance(seconds)
 
-    around = Surroundings(now=network.clock.now, sleep=sleep, chance=lambda: 1.0)
+    around = Surroundings(now=clock.now, sleep=sleep, chance=lambda: 1.0)
     with Timebank(
         f"http://{LEDGER}",
         directory_url=f"http://{DIRECTORY}",
-        client_id="housing",
+        client_id=client,
         client_secret=SECRET,
         transport=line,
         retries=Retries(tries_max=4),
         around=around,
-    ) as opened:
-        yield opened
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+def town(aberdare: FederatedTown, line: FaultyLine, waited: list[float]) -> Iterator[Timebank]:
+    """The client of a partner that was granted Alys's and Bryn's accounts."""
+    accounts = list(aberdare.accounts.values())
+    with opened(aberdare, line, waited, "housing", SCOPES, accounts) as made:
+        yield made
+
+
+@pytest.fixture
+def office(aberdare: FederatedTown, line: FaultyLine, waited: list[float]) -> Iterator[Timebank]:
+    """The client of the town's office, a broker's."""
+    with opened(aberdare, line, waited, "office", [*SCOPES, "operate"], None) as made:
+        yield made

@@ -9,7 +9,7 @@ import pytest
 
 from tests.client.lines import FaultyLine, answered
 from tests.federation.towns import FederatedTown, Network
-from timebank_client import Keyed, NewTransfer, Refused, Timebank, Transfer, Unavailable
+from timebank_client import Keyed, NewClaim, NewSession, NewTransfer, Refused, Timebank, Transfer, Unavailable
 
 BATCH = "/v1/transfers/batch"
 
@@ -133,3 +133,76 @@ def test_events_are_read_from_a_cursor_on(town: Timebank, aberdare: FederatedTow
 
 def test_the_trial_balance_of_a_sound_town_is_0(town: Timebank) -> None:
     assert town.accounts.trial_balance().total == 0
+
+
+def test_a_claim_moves_nothing_until_it_is_confirmed(town: Timebank, aberdare: FederatedTown) -> None:
+    alys, bryn = aberdare.accounts["alys"], aberdare.accounts["bryn"]
+    said = NewClaim(giver=bryn, receiver=alys, minutes=90, activity="garden", served_on=date(2026, 3, 1))
+    assert town.claims.make(**said, dry_run=True).state == "open"
+    assert list(town.claims.list()) == []
+    claim = town.claims.make(**said, key="visit-1")
+    assert town.claims.make(**said, key="visit-1") == claim
+    assert [each.id for each in town.claims.list(account=bryn)] == [claim.id]
+    assert town.accounts.get(bryn).balance == 0
+    paid = town.claims.confirm(claim.id, minutes=60, confirmed_by="receiver")
+    assert (paid.minutes, paid.claim, town.accounts.get(bryn).balance) == (60, claim.id, 60)
+    now = town.claims.get(claim.id)
+    assert (now.state, now.transfer) == ("confirmed", paid.id)
+
+
+def test_a_disputed_claim_is_upheld_by_a_broker_or_withdrawn(
+    town: Timebank, office: Timebank, aberdare: FederatedTown
+) -> None:
+    alys, bryn = aberdare.accounts["alys"], aberdare.accounts["bryn"]
+    claim = town.claims.make(giver=bryn, receiver=alys, minutes=90, activity="garden", served_on="2026-03-01")
+    assert town.claims.dispute(claim.id, reason="other_minutes").state == "disputed"
+    assert [each.id for each in town.claims.list(disputed=True)] == [claim.id]
+    assert list(town.claims.list(disputed=False)) == []
+    with pytest.raises(Refused):
+        town.claims.uphold(claim.id)
+    assert office.claims.uphold(claim.id).state == "open"
+    assert town.claims.withdraw(claim.id).state == "withdrawn"
+
+
+def test_a_session_is_split_as_its_dry_run_shows(office: Timebank, aberdare: FederatedTown) -> None:
+    people = aberdare.accounts
+    said = NewSession(
+        leaders=[(people["bryn"], 60)],
+        attendees=[(people["alys"], 90)],
+        purpose="service",
+        activity="teaching",
+        served_on=date(2026, 3, 1),
+        confirmed_by="broker",
+    )
+    shown = office.transfers.post_session(**said, dry_run=True)
+    posted = office.transfers.post_session(**said)
+    assert posted.postings == shown.postings
+    assert dict(posted.postings or []) == {people["alys"]: -90, people["bryn"]: 60, "pot": 30}
+
+
+def test_money_is_recorded_beside_a_transfer(town: Timebank, aberdare: FederatedTown) -> None:
+    hours = town.transfers.post(**gift(aberdare, 30))
+    record = town.money.record(
+        minor_units=1_250, currency="GBP", kind="materials", settled_by="bank", paid_on="2026-03-01", transfer=hours.id
+    )
+    assert [each.id for each in town.money.list(transfer=hours.id)] == [record.id]
+
+
+def test_a_part_of_a_transfer_is_taken_back_by_the_office(
+    town: Timebank, office: Timebank, aberdare: FederatedTown
+) -> None:
+    hours = town.transfers.post(**gift(aberdare, 30))
+    assert office.transfers.reverse(hours.id, reason="mistake", minutes=10).minutes == 10
+    assert town.accounts.get(aberdare.accounts["bryn"]).balance == 20
+
+
+def test_the_towns_rules_are_read_and_a_member_leaves(town: Timebank, aberdare: FederatedTown) -> None:
+    assert town.accounts.policy().default_floor == -600
+    assert town.accounts.begin_closing(aberdare.accounts["alys"]) == "closing"
+    assert town.accounts.get(aberdare.accounts["alys"]).state == "closing"
+
+
+def test_a_receiving_address_is_given_and_taken_back(town: Timebank, aberdare: FederatedTown) -> None:
+    alias = town.accounts.issue_alias(aberdare.accounts["bryn"])
+    assert alias.account == aberdare.accounts["bryn"]
+    town.accounts.revoke_alias(alias.alias)

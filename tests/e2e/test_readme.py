@@ -6,9 +6,7 @@ inside a test run: they must exist in the Makefile. `serves URL` starts the bloc
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -18,14 +16,13 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from tests.e2e.pages import SHELLS, blocks_of, copied_checkout, environment
 from tests.e2e.running_towns import ROOT, until
 
 SECONDS_MAX = 240
-BLOCK = re.compile(r"^(?:<!-- test: (?P<mark>[^>]+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
-KEPT_OUT = {".venv", ".git", "build", "dist"}
 
 
-class Block(NamedTuple):
+class Script(NamedTuple):
     """A shell block: the script it belongs to, the address it serves on (empty: it ends by itself), its lines."""
 
     name: str
@@ -33,50 +30,40 @@ class Block(NamedTuple):
     text: str
 
 
-def blocks() -> list[Block]:
+def blocks() -> list[Script]:
     """All shell blocks of the README, in order."""
     found = []
-    for match in BLOCK.finditer((ROOT / "README.md").read_text("utf-8")):
-        if match["language"] in ("sh", "bash", "shell", "console"):
-            assert match["mark"], f"say how this block is tested:\n{match['text']}"
-            name, _, serves = match["mark"].partition(", serves ")
-            found.append(Block(name, serves, match["text"]))
+    for block in blocks_of(ROOT / "README.md"):
+        if block.language in SHELLS:
+            assert block.mark, f"say how this block is tested:\n{block.text}"
+            name, _, serves = block.mark.partition(", serves ")
+            found.append(Script(name, serves, block.text))
     return found
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:
     """A copy of the sources, with an environment that is this one's."""
-    copy = tmp_path / "timebank"
-    shutil.copytree(ROOT, copy, ignore=lambda _, names: [n for n in names if n in KEPT_OUT or n.endswith("_cache")])
-    (copy / ".venv").mkdir()
-    for part in (ROOT / ".venv").iterdir():
-        if part.name != "ready":
-            (copy / ".venv" / part.name).symlink_to(part)
-    (copy / ".venv" / "ready").touch()
-    yield copy
-    # Whatever failed, nothing stays up.
-    subprocess.run([".venv/bin/python", "-m", "deploy.local", "down"], cwd=copy, timeout=120, check=False)
+    with copied_checkout(tmp_path) as copy:
+        yield copy
 
 
 def run(name: str, checkout: Path, **variables: str) -> str:
     """Run the script of this name, block after block; returns what it printed."""
-    # A reader's shell is not inside `make test`: what make hands to its children would change what an inner one prints.
-    outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    environment = {**outside, "PATH": f"{checkout / '.venv' / 'bin'}:{os.environ['PATH']}", **variables}
+    around = environment(checkout, **variables)
     said, script = "", ""
     for block in [block for block in blocks() if block.name == name]:
         if block.serves:
-            said += _run_to_the_end(script, checkout, environment)
+            said += _run_to_the_end(script, checkout, around)
             script = ""
-            _serve_and_interrupt(block, checkout, environment)
+            _serve_and_interrupt(block, checkout, around)
         else:
             script += block.text
     assert script, f"the README has no block {name} that ends by itself"
-    return said + _run_to_the_end(script, checkout, environment)
+    return said + _run_to_the_end(script, checkout, around)
 
 
-def _run_to_the_end(script: str, checkout: Path, environment: dict[str, str]) -> str:
+def _run_to_the_end(script: str, checkout: Path, around: dict[str, str]) -> str:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=checkout,
@@ -84,14 +71,14 @@ def _run_to_the_end(script: str, checkout: Path, environment: dict[str, str]) ->
         text=True,
         timeout=SECONDS_MAX,
         check=False,
-        env=environment,
+        env=around,
     )
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
     return done.stdout
 
 
-def _serve_and_interrupt(block: Block, checkout: Path, environment: dict[str, str]) -> None:
-    server = subprocess.Popen(["bash", "-c", f"exec {block.text}"], cwd=checkout, env=environment)
+def _serve_and_interrupt(block: Script, checkout: Path, around: dict[str, str]) -> None:
+    server = subprocess.Popen(["bash", "-c", f"exec {block.text}"], cwd=checkout, env=around)
     try:
         until(lambda: server.poll() is not None or _answers(block.serves), seconds=60, what=block.serves)
     finally:

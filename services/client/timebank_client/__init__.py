@@ -1,20 +1,25 @@
 """A client of a timebank town's API. It imports nothing of the town's own software, so this folder may be copied out.
 
-Reading order: `timebank.py` (what you make), `transfers.py`, `accounts.py`, `events.py`, `webhooks.py` (what you call),
-`answers.py` and `errors.py` (what you get); below them `door.py` sends, and `routes.py` lists what it can ask.
+Reading order: `timebank.py` (what you make), `transfers.py`, `claims.py`, `accounts.py`, `money.py`, `events.py`,
+`webhooks.py` (what you call), `answers.py` and `errors.py` (what you get); below them `door.py` sends, and `routes.py`
+lists what it can ask.
 """
 
 from timebank_client.answers import (
     Account,
     Alias,
     Balance,
+    Claim,
     Event,
+    Money,
     Payee,
+    Policy,
     StatementLine,
     StatementPage,
     Transfer,
     TrialBalance,
 )
+from timebank_client.claims import NewClaim
 from timebank_client.credentials import PrivateKey, read_private_key
 from timebank_client.door import Surroundings
 from timebank_client.errors import (
@@ -30,24 +35,31 @@ from timebank_client.errors import (
     Unavailable,
     Unexpected,
 )
+from timebank_client.money import NewMoney
 from timebank_client.retries import Retries
 from timebank_client.timebank import Timebank
-from timebank_client.transfers import Keyed, NewGroup, NewTransfer
+from timebank_client.transfers import Keyed, NewGroup, NewSession, NewTransfer
 from timebank_client.webhooks import verify_webhook
 
 __all__ = [
     "Account",
     "Alias",
     "Balance",
+    "Claim",
     "Event",
     "FieldError",
     "Forbidden",
     "Invalid",
     "Keyed",
+    "Money",
+    "NewClaim",
     "NewGroup",
+    "NewMoney",
+    "NewSession",
     "NewTransfer",
     "NotFound",
     "Payee",
+    "Policy",
     "PrivateKey",
     "Problem",
     "Refused",

@@ -7,13 +7,26 @@ from datetime import date
 
 import msgspec
 
-from timebank_client.answers import Account, Alias, Balance, Payee, StatementLine, StatementPage, TrialBalance
-from timebank_client.door import Door
+from timebank_client.answers import (
+    Account,
+    Alias,
+    Balance,
+    Payee,
+    Policy,
+    StatementLine,
+    StatementPage,
+    TrialBalance,
+)
+from timebank_client.door import Door, dry
 
 
 class _AccountPage(msgspec.Struct, frozen=True, kw_only=True):
     accounts: list[Account]
     next: str | None = None
+
+
+class _State(msgspec.Struct, frozen=True, kw_only=True):
+    state: str
 
 
 class Accounts:
@@ -113,9 +126,33 @@ class Accounts:
             key=key or self._door.around.new_key(),
         )
 
-    def revoke_alias(self, alias: str) -> None:
-        """Let a receiving address be used no more."""
-        self._door.ask("revokeAlias", type(None), path={"alias": alias})
+    def revoke_alias(self, alias: str, *, key: str | None = None) -> None:
+        """Let a receiving address be used no more. `key`: Idempotency-Key; None: a new one."""
+        self._door.ask("revokeAlias", type(None), path={"alias": alias}, key=key or self._door.around.new_key())
+
+    def begin_closing(self, account: str, *, key: str | None = None, dry_run: bool = False) -> str:
+        """Let a member leave: what is left of the account goes to the pot when the town's days are over.
+
+        Args:
+            account: its id.
+            key: Idempotency-Key; None: a new one.
+            dry_run: answer as if, and write nothing.
+
+        Returns:
+            The account's state, `closing`.
+        """
+        said = self._door.ask(
+            "beginClosing",
+            _State,
+            path={"account": account},
+            query=dry(dry_run),
+            key=key or self._door.around.new_key(),
+        )
+        return said.state
+
+    def policy(self) -> Policy:
+        """The town's rules for floors, ceilings and claims."""
+        return self._door.ask("getPolicy", Policy)
 
 
 class Payees:

@@ -21,8 +21,12 @@ class Account(Struct, frozen=True, kw_only=True):
     balance: int
     floor: int
     ceiling: int
+    available: int | None = None
+    """Minutes that it may pay out now."""
     in_transit: int = 0
-    """Transfers to other towns that are not decided yet."""
+    """Minutes sent to other towns that are not decided yet."""
+    owner: str | None = None
+    """The organisation that runs a programme."""
 
 
 class Balance(Struct, frozen=True, kw_only=True):
@@ -46,11 +50,54 @@ class Transfer(Struct, frozen=True, kw_only=True):
     position: int
     reason: str | None = None
     """Why it came back or was rejected."""
+    postings: list[tuple[str, int]] | None = None
+    """Of a group or reversal: [account, minutes] as it was split, of accounts that the client may see."""
+    reversed_minutes: int | None = None
+    claim: str | None = None
+    """The claim that it confirmed."""
 
     @property
     def is_final(self) -> bool:
         """Whether nothing can change it any more, but a reversal."""
         return self.state not in ("sent", "received")
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """A claim as it stands now: open, disputed, confirmed, withdrawn, expired or reversed."""
+
+    id: str
+    state: str
+    giver: str
+    receiver: str
+    minutes: int
+    activity: str
+    served_on: Day
+    made_at: datetime
+    position: int
+    disputed: bool = False
+    """A broker is asked to decide."""
+    given_minutes: int | None = None
+    agreed_minutes: int | None = None
+    programme: str | None = None
+    expires_at: datetime | None = None
+    transfer: str | None = None
+    """What confirmed it."""
+
+
+class Money(Struct, frozen=True, kw_only=True):
+    """A record of money that was settled elsewhere; 1250 minor units of GBP are £12.50."""
+
+    id: str
+    minor_units: int
+    currency: str
+    kind: str
+    settled_by: str
+    paid_on: Day
+    time: datetime
+    position: int
+    transfer: str | None = None
+    programme: str | None = None
+    corrects: str | None = None
 
 
 class StatementLine(Struct, frozen=True, kw_only=True):
@@ -131,6 +178,21 @@ class TrialBalance(Struct, frozen=True, kw_only=True):
     credit: int
     debit: int
     total: int
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """The town's rules, as they are in force."""
+
+    default_floor: int
+    default_ceiling: int
+    debt_limit: int
+    """What the town may owe all others together."""
+    claim_tolerance_percent: int = 0
+    """How far above a claim it may be confirmed."""
+    claim_expires_after_days: int = 0
+    auto_confirm_after_days: int = 0
+    """0: never."""
+    leaver_after_days: int = 0
 
 
 class Payee(Struct, frozen=True, kw_only=True):

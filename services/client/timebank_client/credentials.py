@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS: Final = 60
-_ALGORITHMS: Final = {"Ed25519": "Ed25519", "P-256": "ES256", "RSA": "RS256"}
+_ALGORITHMS: Final = {"Ed25519": "Ed25519", "P-256": "ES256"}
 
 
 class Credentials(Protocol):
@@ -46,7 +46,7 @@ class PrivateKey:
     Args:
         key: a JWK (as a mapping), or PEM (as text or bytes).
         key_id: the name under which it is registered, if it has one; a JWK brings its own.
-        algorithm: by default Ed25519 for a key of that curve, ES256 for P-256, RS256 for RSA.
+        algorithm: by default Ed25519 for a key of that curve, ES256 for P-256.
 
     Raises:
         ImportError: joserfc is not installed.
@@ -58,10 +58,10 @@ class PrivateKey:
     ) -> None:
         # Only who signs with a key needs the library.
         from joserfc.errors import JoseError  # noqa: PLC0415 - see above
-        from joserfc.jwk import ECKey, OKPKey, RSAKey  # noqa: PLC0415
+        from joserfc.jwk import ECKey, OKPKey  # noqa: PLC0415
 
-        readable: OKPKey | ECKey | RSAKey | None = None
-        for kind in (OKPKey, ECKey, RSAKey):
+        readable: OKPKey | ECKey | None = None
+        for kind in (OKPKey, ECKey):
             try:
                 readable = kind.import_key(key)
             except (JoseError, ValueError, TypeError, KeyError, AttributeError):
@@ -69,12 +69,12 @@ class PrivateKey:
                 continue
             break
         if readable is None or not readable.is_private:
-            raise ValueError("This is no private key that can sign: give a JWK or PEM of Ed25519, P-256 or RSA.")
+            raise ValueError("This is no private key that can sign: give a JWK or PEM of Ed25519 or P-256.")
         self._key = readable
         said = readable.as_dict(private=False)
         self._algorithm = algorithm or _ALGORITHMS.get(str(said.get("crv", said["kty"])), "")
         if not self._algorithm:
-            raise ValueError("Name the algorithm of this kind of key, such as ES384.")
+            raise ValueError("A town takes keys of Ed25519 and P-256; name the algorithm of another one.")
         self._key_id = key_id or said.get("kid")
 
     def form(self, *, client_id: str, audience: str, now_seconds: int) -> dict[str, str]:

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -233,6 +233,16 @@ class Door:
         base = self._directory_url if operation in DIRECTORY else self._ledger_url
         filled = {name: quote(value, safe=":") for name, value in (path or {}).items()}
         return base + ROUTES[operation][1].format(**filled)
+
+
+def dry(dry_run: bool) -> dict[str, Any]:
+    """The query of a command."""
+    return {"dry_run": "true"} if dry_run else {}
+
+
+def as_text(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a command: days as text."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in said.items()}
 
 
 def _said(query: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -19,11 +19,23 @@ ROUTES: Final[dict[str, tuple[str, str]]] = {
     "getTrialBalance": ("GET", "/v1/trial-balance"),
     "issueAlias": ("POST", "/v1/accounts/{account}/aliases"),
     "revokeAlias": ("DELETE", "/v1/aliases/{alias}"),
+    "beginClosing": ("POST", "/v1/accounts/{account}/closing"),
+    "getPolicy": ("GET", "/v1/policy"),
     # Transfers.
     "postTransfer": ("POST", "/v1/transfers"),
     "postTransfers": ("POST", "/v1/transfers/batch"),
     "getTransfer": ("GET", "/v1/transfers/{transfer}"),
     "reverseTransfer": ("POST", "/v1/transfers/{transfer}/reversal"),
+    # Claims, and money beside hours.
+    "makeClaim": ("POST", "/v1/claims"),
+    "listClaims": ("GET", "/v1/claims"),
+    "getClaim": ("GET", "/v1/claims/{claim}"),
+    "confirmClaim": ("POST", "/v1/claims/{claim}/confirmation"),
+    "disputeClaim": ("POST", "/v1/claims/{claim}/dispute"),
+    "withdrawClaim": ("POST", "/v1/claims/{claim}/withdrawal"),
+    "upholdClaim": ("POST", "/v1/claims/{claim}/upholding"),
+    "recordMoney": ("POST", "/v1/money"),
+    "listMoney": ("GET", "/v1/money"),
     # What happened.
     "readEvents": ("GET", "/v1/events"),
     "readAccountEvents": ("GET", "/v1/accounts/{account}/events"),

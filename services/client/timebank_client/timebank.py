@@ -8,9 +8,11 @@ from typing import Final, Self
 import httpx
 
 from timebank_client.accounts import Accounts, Payees
+from timebank_client.claims import Claims
 from timebank_client.credentials import Credentials, PrivateKey, Secret
 from timebank_client.door import Door, Surroundings
 from timebank_client.events import Events
+from timebank_client.money import MoneyRecords
 from timebank_client.retries import Retries
 from timebank_client.transfers import Transfers
 
@@ -78,6 +80,8 @@ class Timebank:
         self.accounts = Accounts(self._door)
         self.payees = Payees(self._door)
         self.transfers = Transfers(self._door)
+        self.claims = Claims(self._door)
+        self.money = MoneyRecords(self._door)
         self.events = Events(self._door)
 
     def token(self) -> str:

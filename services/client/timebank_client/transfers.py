@@ -17,7 +17,7 @@ from typing import Any, Final, Required, TypedDict, Unpack
 import msgspec
 
 from timebank_client.answers import Payee, Transfer, payee_body
-from timebank_client.door import Door
+from timebank_client.door import Door, as_text, dry
 from timebank_client.errors import Refused, Unavailable, Unexpected, read_problem, refused
 from timebank_client.retries import RETRIED_STATUSES
 
@@ -63,6 +63,22 @@ class NewGroup(_Said, total=False):
     """[account, minutes] of time given."""
 
 
+class NewSession(_Said, total=False):
+    """A group session: attendees pay for their own time, leaders earn theirs, the pot takes or bears the difference."""
+
+    leaders: Required[Shares]
+    """[account, minutes] of time given."""
+    attendees: Shares
+    """[account, minutes] of those who pay for their own time."""
+    sharing: Sequence[str]
+    """Accounts that share a cost, split to the minute in order of id."""
+    shared_minutes: int
+    """What they share."""
+
+
+SESSION_FIELDS: Final = ("leaders", "attendees", "sharing", "shared_minutes")
+
+
 @dataclass(frozen=True, slots=True)
 class Keyed:
     """A command of a batch with a key of the caller's own."""
@@ -104,6 +120,13 @@ class Transfers:
     def post_group(self, *, key: str | None = None, dry_run: bool = False, **group: Unpack[NewGroup]) -> Transfer:
         """Enter one act of several accounts; see `NewGroup`. Args and Raises: see `post`."""
         return self._post(body_of(group), key=key, dry_run=dry_run)
+
+    def post_session(self, *, key: str | None = None, dry_run: bool = False, **session: Unpack[NewSession]) -> Transfer:
+        """Enter a group session; with `dry_run` the answer's `postings` show the split. Args and Raises: see `post`."""
+        said = as_text(session)
+        body = {name: value for name, value in said.items() if name not in SESSION_FIELDS}
+        body["session"] = {name: said[name] for name in SESSION_FIELDS if name in said}
+        return self._post(body, key=key, dry_run=dry_run)
 
     def post_many(self, transfers: Iterable[NewTransfer | NewGroup | Keyed]) -> Iterator[Transfer | Refused]:
         """Post many, each by itself: one that is refused spoils no other.
@@ -159,7 +182,7 @@ class Transfers:
             "reverseTransfer",
             Transfer,
             path={"transfer": transfer},
-            query={"dry_run": "true" if dry_run else None},
+            query=dry(dry_run),
             body=body,
             key=key or self._door.around.new_key(),
         )
@@ -168,7 +191,7 @@ class Transfers:
         return self._door.ask(
             "postTransfer",
             Transfer,
-            query={"dry_run": "true" if dry_run else None},
+            query=dry(dry_run),
             body=body,
             key=key or self._door.around.new_key(),
         )
@@ -198,11 +221,9 @@ class Transfers:
 
 def body_of(said: NewTransfer | NewGroup) -> dict[str, Any]:
     """What is sent: dates as text, a payee in the API's form."""
-    body: dict[str, Any] = dict(said)
+    body = as_text(said)
     if "payee" in body:
         body["payee"] = payee_body(body["payee"])
-    if isinstance(body.get("served_on"), date):
-        body["served_on"] = body["served_on"].isoformat()
     return body
 
 

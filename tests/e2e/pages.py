@@ -1,0 +1,54 @@
+"""Pages that are run as they stand: their blocks, what a comment before a block says, and a copy to run them in."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.e2e.running_towns import ROOT
+
+BLOCK = re.compile(r"^(?:<!-- test: (?P<mark>[^>]+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+SHELLS = ("sh", "bash", "shell", "console")
+KEPT_OUT = {".venv", ".git", "build", "dist", "sandbox"}
+
+
+class Block(NamedTuple):
+    """A block: its language, the comment before it, its lines."""
+
+    language: str
+    mark: str
+    text: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """All blocks of a page, in order."""
+    found = BLOCK.finditer(page.read_text("utf-8"))
+    return [Block(match["language"], match["mark"] or "", match["text"]) for match in found]
+
+
+def environment(checkout: Path, **variables: str) -> dict[str, str]:
+    """What a reader's shell has who put the checkout's commands first in the path."""
+    # A reader's shell is not inside `make test`: what make hands to its children would change what an inner one prints.
+    outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return {**outside, "PATH": f"{checkout / '.venv' / 'bin'}:{os.environ['PATH']}", **variables}
+
+
+@contextmanager
+def copied_checkout(folder: Path) -> Iterator[Path]:
+    """A copy of the sources, with an environment that is this one's."""
+    copy = folder / "timebank"
+    shutil.copytree(ROOT, copy, ignore=lambda _, names: [n for n in names if n in KEPT_OUT or n.endswith("_cache")])
+    (copy / ".venv").mkdir()
+    for part in (ROOT / ".venv").iterdir():
+        if part.name != "ready":
+            (copy / ".venv" / part.name).symlink_to(part)
+    (copy / ".venv" / "ready").touch()
+    yield copy
+    # Whatever failed, nothing stays up.
+    subprocess.run([".venv/bin/python", "-m", "deploy.local", "down"], cwd=copy, timeout=120, check=False)

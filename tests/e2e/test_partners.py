@@ -1,0 +1,150 @@
+"""The partners' quick start is run as it stands: blocks in order, against a sandbox, outputs compared.
+
+A comment before a block says how: `run`, or `serve until FILE is there` (it is left running until the page's end). A
+`text` block behind one that is run shows its output; `…` in it stands for any text, a line of `…` alone for any lines.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.pages import SHELLS, Block, blocks_of, copied_checkout, environment
+from tests.e2e.running_towns import ROOT, until
+
+PAGE = ROOT / "docs" / "partners.md"
+DRIVER = """
+import sys, traceback
+names = {"__name__": "__main__"}
+for path in sys.stdin:
+    status = 0
+    try:
+        exec(compile(open(path.strip()).read(), "a block of the page", "exec"), names)
+    except BaseException:
+        traceback.print_exc(file=sys.stdout)
+        status = 1
+    print(f"\\n@@ended {status}", flush=True)
+"""
+"""Runs one file after another in one namespace, as a reader who types on."""
+
+
+class Session:
+    """One program that runs block after block, and keeps what they defined."""
+
+    def __init__(self, argv: list[str], folder: Path, around: dict[str, str], line: str) -> None:
+        self._line = line
+        self._file = folder / f"block-{Path(argv[0]).name}"
+        self._child = subprocess.Popen(
+            argv,
+            cwd=folder,
+            env=around,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        )
+
+    def run(self, text: str) -> str:
+        """What a block printed; fails when it did not end well."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        self._file.write_text(text)
+        self._child.stdin.write(self._line.format(self._file))
+        self._child.stdin.flush()
+        said: list[str] = []
+        for line in self._child.stdout:
+            if ended := re.fullmatch(r"@@ended (\d+)\n", line):
+                assert ended[1] == "0", "".join(said)
+                return "".join(said).rstrip("\n") + "\n"
+            said.append(line)
+        raise AssertionError("It ended in the middle of a block:\n" + "".join(said))
+
+    def close(self) -> None:
+        self._child.kill()
+        self._child.wait()
+        for pipe in (self._child.stdin, self._child.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+@contextmanager
+def served(block: Block, checkout: Path, around: dict[str, str]) -> Iterator[None]:
+    """What a block starts, until the page's end."""
+    awaited = checkout / block.mark.removeprefix("serve until ").removesuffix(" is there")
+    server = subprocess.Popen(["bash", "-c", f"exec {block.text}"], cwd=checkout, env=around)
+    try:
+        until(lambda: server.poll() is not None or awaited.exists(), seconds=60, what=str(awaited))
+        assert server.poll() is None
+        yield
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(60) == 0
+
+
+def shown(text: str) -> re.Pattern[str]:
+    """What an output block stands for."""
+    lines = [".*" if line == "…\n" else re.escape(line).replace("…", "[^\n]*") for line in text.splitlines(True)]
+    return re.compile("".join(lines), re.DOTALL)
+
+
+def run_page(checkout: Path, around: dict[str, str]) -> None:
+    """Run every block of the page in order."""
+    blocks = blocks_of(PAGE)
+    shell = Session(["bash", "-euo", "pipefail"], checkout, around, ". {}; printf '\\n@@ended 0\\n'\n")
+    python: Session | None = None
+    serving = next(block for block in blocks if block.mark.startswith("serve "))
+    open_server = None
+    said = ""
+    try:
+        for block in blocks:
+            if block is serving:
+                open_server = served(block, checkout, around)
+                open_server.__enter__()
+            elif block.language == "text":
+                as_shown = shown(block.text).fullmatch(said) is not None
+                assert as_shown, f"The page shows\n{block.text}\nand it was\n{said}"
+            elif block.language == "python":
+                if python is None:
+                    start = f". sandbox/partner.env; exec {sys.executable} -u -c '{DRIVER}'"
+                    python = Session(["bash", "-c", start], checkout, around, "{}\n")
+                said = python.run(block.text)
+            else:
+                said = shell.run(block.text)
+    finally:
+        shell.close()
+        if python is not None:
+            python.close()
+        if open_server is not None:
+            open_server.__exit__(None, None, None)
+
+
+def test_every_block_of_the_page_is_run_or_compared() -> None:
+    blocks = blocks_of(PAGE)
+    assert len(blocks) > 20
+    for before, block in pairwise([Block("text", "", ""), *blocks]):
+        if block.language == "text":
+            assert before.mark == "run", block.text
+        else:
+            assert block.language in (*SHELLS, "python")
+            assert block.mark == "run" or block.mark.startswith("serve "), f"say how it is run:\n{block.text}"
+
+
+def test_the_pages_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", PAGE.read_text("utf-8"))
+    assert links
+    assert [link for link in links if "://" not in link and not (PAGE.parent / link).exists()] == []
+
+
+@pytest.mark.slow
+def test_the_quick_start_works_word_for_word(tmp_path: Path) -> None:
+    with copied_checkout(tmp_path) as checkout:
+        run_page(checkout, environment(checkout))
