@@ -150,6 +150,18 @@ class Child:
             self.kill()
 
 
+def children_of(parent: int) -> list[int]:
+    """The ids of the processes that this one started, and that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name in brackets may hold spaces and brackets.
+            fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
+
+
 def run_once(command: Sequence[str], *, directory: Path, log: Path, user: User | None, seconds: float) -> None:
     """Run a command to its end, its output appended to `log`.
 

@@ -126,6 +126,12 @@ class PostgresContainer(DatabaseServer):
     def kill(self) -> None:
         self._container.get_wrapped_container().kill()
 
+    def pause(self) -> None:
+        self._container.get_wrapped_container().pause()
+
+    def resume(self) -> None:
+        self._container.get_wrapped_container().unpause()
+
     def restart(self) -> None:
         self._container.get_wrapped_container().restart()
         _await(self._container, self.answers, self.describe())

@@ -75,6 +75,12 @@ class OwnDatabase(Database, Protocol):
     def kill(self) -> None:
         """SIGKILL."""
 
+    def pause(self) -> None:
+        """SIGSTOP."""
+
+    def resume(self) -> None:
+        """SIGCONT."""
+
     def restart(self) -> None:
         """The same address, the same data."""
 

@@ -7,6 +7,7 @@ the wheel's binaries where the environment cannot be read by others.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -23,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .child import Child, User, free_port, run_once
+from .child import Child, User, children_of, free_port, run_once
 from .databases import DatabaseServer
 from .errors import ServerMissing, ServerTrouble
 
@@ -99,10 +100,21 @@ class PostgresServer(DatabaseServer):
         return self
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would: no checkpoint, no farewell."""
+        """SIGKILL for every process of it, as a crash would: no checkpoint, no farewell."""
         if self._child is not None:
+            # Stopped first, so that none of them starts another one meanwhile.
+            self._signal(signal.SIGSTOP)
+            self._signal(signal.SIGKILL)
             self._child.kill()
             self._child = None
+
+    def pause(self) -> None:
+        """SIGSTOP for every process of it: it answers nothing, and closes nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: it goes on where it was."""
+        self._signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """Stop the server if it runs, and start it on the same port and data."""
@@ -159,6 +171,11 @@ class PostgresServer(DatabaseServer):
         if self._child is not None:
             self._child.stop(signal.SIGINT, signal.SIGQUIT)
             self._child = None
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in [self.pid, *children_of(self.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _read_access(self) -> None:
         """Choose port and password once for this directory; only our own user may read them."""

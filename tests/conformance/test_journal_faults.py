@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from deploy.servers.find import OwnDatabase
 from timebank_kit.journal import JournalTrouble, OutcomeUnknown, PositionTaken, Record, UnsafeStorage, open_journal
 from timebank_kit.journal_postgres import PostgresJournal, check_setting
 from timebank_kit.journal_sqlite import check_pragmas
@@ -61,6 +63,60 @@ def test_an_append_that_waits_for_a_lock_ends_and_nothing_of_it_is_written(postg
         other.rollback()
     journal.reopen()
     assert journal.length() == 0
+    journal.close()
+
+
+@pytest.mark.servers
+def test_an_append_that_was_given_up_is_not_written_after_the_tail_was_read_back(postgres_dsn: str) -> None:
+    name = uuid4().hex
+    patient = "options=-clock_timeout%3D0%20-cstatement_timeout%3D0"
+    journal = open_journal(extended(postgres_dsn, patient), name)
+    journal.append(some(0, 5))
+    with psycopg.connect(postgres_dsn) as other:
+        other.execute("LOCK TABLE stored_events IN SHARE MODE")
+        with pytest.raises(OutcomeUnknown, match="did not answer within 2 s"):
+            journal.append(some(5, 5))
+        journal.reopen()
+        assert journal.length() == 5
+    with psycopg.connect(postgres_dsn) as other:
+        other.execute("LOCK TABLE stored_events IN ACCESS EXCLUSIVE MODE")
+        assert journal_sessions(other) == 0, "nobody has waited for the lock and writes now"
+    journal.append(some(5, 1))
+    assert list(journal.scan(0, 100)) == some(0, 6)
+    journal.close()
+
+
+def journal_sessions(connection: psycopg.Connection[Any]) -> int:
+    """How many sessions of a journal do something now."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'journal' AND state = 'active'"
+    row = connection.execute(asked).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.servers
+def test_a_server_that_is_stopped_is_trouble_and_a_killed_one_too_until_it_is_back(
+    private_postgres: OwnDatabase,
+) -> None:
+    dsn = extended(private_postgres.dsn, "options=-cstatement_timeout%3D200&connect_timeout=2")
+    journal = open_journal(dsn, "a")
+    journal.append(some(0, 5))
+    private_postgres.pause()
+    with pytest.raises(OutcomeUnknown, match=r"did not answer within 2\.2 s"):
+        journal.append(some(5, 5))
+    with pytest.raises(JournalTrouble):
+        journal.reopen()
+    private_postgres.resume()
+    journal.reopen()
+    length = journal.length()
+    assert length in (5, 10)
+    journal.append(some(length, 5))
+    private_postgres.kill()
+    with pytest.raises(OutcomeUnknown):
+        journal.append(some(length + 5, 5))
+    private_postgres.restart()
+    journal.reopen()
+    assert list(journal.scan(0, 100)) == some(0, length + 5)
     journal.close()
 
 

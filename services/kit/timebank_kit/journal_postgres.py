@@ -2,12 +2,14 @@
 
 The library's recorder reads every row back through its own pool, which serves our readers too. Its insert is not used:
 it would try again by itself after a failure whose outcome nobody knows. No table lock: the primary key keeps a second
-writer out.
+writer out. Every wait for the server ends: one that is stopped, or behind a cut line, closes no connection. Whatever
+the writer's connection before may still be doing there has ended when `reopen` returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row, tuple_row
 
+from timebank_kit.answer_limit import AnswerLimit
 from timebank_kit.journal import (
     Journal,
     JournalTrouble,
@@ -33,7 +36,7 @@ from timebank_kit.journal import (
 
 _COLUMNS = "originator_version, topic, state, idempotency_key"
 _OPTIONS = (
-    "-c lock_timeout=5000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=30000"
+    "-c lock_timeout=5000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=30000"
     " -c client_min_messages=warning"
 )
 _CREATE = """
@@ -65,9 +68,18 @@ JOIN stored_events ON originator_id = id AND originator_version = 0
 """From one journal to the next by the primary key: no scan of all that they hold."""
 _CREATE_LOCK = 7463214
 """Two processes that start together would both make the table; an advisory lock puts them in a row."""
+_ME = """
+SELECT pid, backend_start, (SELECT setting::integer FROM pg_settings WHERE name = 'statement_timeout')
+FROM pg_stat_activity WHERE pid = pg_backend_pid()
+"""
+_END = "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
+END_MILLISECONDS = 2_000
+"""How long a session that was given up may take to end."""
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
 READERS_MAX = 8
 CONNECT_SECONDS = 5
+ANSWER_SECONDS_MORE = 2.0
+"""An answer may take this much longer than the server's own `statement_timeout`, which the url's options may set."""
 
 
 class PostgresJournal(PostgresAggregateRecorder, Journal):
@@ -85,6 +97,8 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
     def __init__(self, dsn: str, originator: UUID) -> None:
         self._parameters = _parameters(dsn)
         self._originator = originator
+        self._answer_seconds = CONNECT_SECONDS + 0.0
+        self._session: tuple[int, datetime] | None = None
         self._writer = self._connect()
         try:
             with self._writer.transaction():
@@ -152,6 +166,14 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
         self._writer = self._connect()
         self.datastore = self._open_datastore()
 
+    def _end_session_before(self, connection: psycopg.Connection[Any]) -> None:
+        """What was sent to a server that answers late may still be written: first its session ends."""
+        if self._session is None:
+            return
+        ended = connection.execute(_END, [END_MILLISECONDS, *self._session]).fetchone()
+        if ended is not None and not ended[0]:
+            raise JournalTrouble("PostgreSQL has not ended the session before; an append may still be under way there.")
+
     def close(self) -> None:
         self._writer.close()
         self.datastore.close()
@@ -173,13 +195,20 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
-            connection: psycopg.Connection[Any] = psycopg.connect(**self._parameters, autocommit=True)
+            connection = AnswerLimit.connect(**self._parameters, autocommit=True, answer_seconds=self._answer_seconds)
         except psycopg.Error as error:
             raise JournalTrouble(f"PostgreSQL cannot be reached: {_first_line(error)}.") from error
         try:
             for setting in _MUST_BE_ON:
                 row = connection.execute(f"SHOW {setting}".encode()).fetchone()
                 check_setting(setting, str(row[0]) if row else "off")
+            self._end_session_before(connection)
+            pid, began, milliseconds = connection.execute(_ME).fetchall()[0]
+            self._session = pid, began
+            connection.answer_seconds = self._answer_seconds = ANSWER_SECONDS_MORE + milliseconds / 1000
+        except psycopg.Error as error:
+            connection.close()
+            raise JournalTrouble(f"PostgreSQL cannot be reached: {_first_line(error)}.") from error
         except BaseException:
             connection.close()
             raise
@@ -201,7 +230,9 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
             schema=self._schema,
             idle_in_transaction_session_timeout=30,
         )
-        datastore.pool.kwargs = {**self._parameters, "row_factory": dict_row}
+        datastore.pool.connection_class = AnswerLimit
+        more = {"row_factory": dict_row, "answer_seconds": self._answer_seconds}
+        datastore.pool.kwargs = {**self._parameters, **more}
         datastore.pool.open()
         return datastore
 
