@@ -31,6 +31,7 @@ EDGE: Final[dict[str, str]] = {
     "person_unknown": "There is no such person; they may have been erased.",
     "position_ahead": "The journal has not come to the position in X-Position; come again, or ask without it.",
     "queue_full": "Too many commands wait; come again after the seconds that Retry-After says.",
+    "rate_limited": "Too many requests from this client; come again after the seconds that Retry-After says.",
     "registry_unknown": "This version of the registry is not held here; ask for `latest`.",
     "room_away": "Another service or town that this needs does not answer; come again later.",
     "scope_not_granted": "The client was not granted this scope; ask for one that it has.",
@@ -117,6 +118,7 @@ STATUS: Final[dict[str, int]] = {
     "stream_frozen": 409,
     "time_order": 409,
     "wrong_position": 409,
+    "rate_limited": 429,
     # The node.
     "internal": 500,
     "not_ready": 503,

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Query, Request, Response
@@ -27,6 +28,7 @@ from timebank_kit.answers import Answers
 from timebank_kit.clock import Clock
 from timebank_kit.idempotency import KEY_HEADER, check_key, key_parameter
 from timebank_kit.problem_answers import EdgeProblem, answer_headers
+from timebank_kit.rate_limit import RateLimit
 from timebank_ledger.access import Access
 from timebank_ledger.commands import Command
 from timebank_ledger.index import Index
@@ -37,6 +39,8 @@ from timebank_ledger.writer import Writer, Written
 JSON_BYTES_MAX: Final = 65_536
 JSON_DEPTH_MAX: Final = 16
 DRY_RUN_HEADER: Final = "X-Dry-Run"
+UNLIMITED: Final = frozenset({"/livez", "/readyz", "/metrics"})
+"""How the node is watched must not end with its being busy."""
 POSITION_HEADER: Final = "X-Position"
 CATCH_UP_SECONDS: Final = 5
 _POSITION = re.compile(r"[0-9]{1,16}")
@@ -65,9 +69,12 @@ class Edge:
     random_bytes: Callable[[int], bytes]
     answers: Answers = field(default_factory=Answers)
     followers: threading.BoundedSemaphore = field(init=False)
+    rates: RateLimit = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "followers", threading.BoundedSemaphore(self.settings.followers_max))
+        rates = RateLimit(per_second=self.settings.rate_per_second, burst=self.settings.rate_burst)
+        object.__setattr__(self, "rates", rates)
 
     @cached_property
     def identity(self) -> Identity:
@@ -116,6 +123,7 @@ class GuardedRoute(APIRoute):
         said = options.get("openapi_extra") or {}
         assert "security" in said, f"{path} declares no scope: write openapi_extra=needs(…) or public()"
         self.scopes = frozenset(scope for way in said["security"] for scope in way["bearer"])
+        self.limited = path not in UNLIMITED
         self.waits = bool(self.scopes) and options.get("methods") == ["GET"]
         """Its reader may ask to see what they wrote."""
         if self.waits:
@@ -139,12 +147,19 @@ class GuardedRoute(APIRoute):
         return guarded
 
     def admit(self, request: Request) -> None:
-        """Judge the caller, once a request: the body is not read before. Raises `Unauthorised` or `Forbidden`."""
+        """Judge the caller and count the request, once: the body is not read before.
+
+        Raises:
+            Unauthorised, Forbidden: by the token.
+            EdgeProblem: `rate_limited`.
+        """
+        edge: Edge = request.app.state.edge
         if self.scopes:
-            edge: Edge = request.app.state.edge
             request.state.caller = edge.access.verify(
                 request.headers.get("authorization"), scopes=self.scopes, now=edge.clock.now()
             )
+        if self.limited:
+            _count(edge, getattr(request.state, "caller", None))
 
     @cached_property
     def writes(self) -> bool:
@@ -162,6 +177,16 @@ class GuardedRoute(APIRoute):
             raise EdgeProblem(
                 "field_invalid", f"The query has a parameter that this route does not know; it has {known}."
             )
+
+
+def _count(edge: Edge, caller: Caller | None) -> None:
+    """Raise `rate_limited` when the caller asks too often; the town's own rooms may ask as they need."""
+    if caller is not None and "federation" in caller.scopes:
+        return
+    name = "anybody" if caller is None else f"{caller.issuer}/{caller.subject}"
+    seconds = edge.rates.take(name, now=edge.clock.monotonic())
+    if seconds:
+        raise EdgeProblem("rate_limited", headers={"Retry-After": str(ceil(seconds))})
 
 
 async def _caught_up(request: Request) -> None:
