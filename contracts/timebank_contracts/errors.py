@@ -59,6 +59,7 @@ REFUSALS: Final[dict[str, str]] = {
     "account_not_empty": "The account still holds or owes minutes, or has open transfers or claims; end them first.",
     "account_kind": "This kind of account cannot be used so; see the ledger's README for the kinds.",
     "alias_exists": "This receiving address exists already; make a new one.",
+    "alias_limit": "An account has at most 1,000 receiving addresses; revoke some first.",
     "alias_unknown": "The receiving address is unknown or revoked; ask the payee for a new one.",
     "already_reversed": "This transfer was reversed already; nothing is left to take back.",
     "amount_ambiguous": "Write the unit: 1:30, 1h30, 90m or 1.5h; a bare number could be hours or minutes.",

@@ -238,6 +238,14 @@ class NewAlias(Model):
     """The one town that may use it; none: anybody who has it."""
 
 
+class NewThaw(Model):
+    reason: str = Field(
+        pattern=r"^[a-z_]{1,40}$",
+        description="Why the stream goes on, in the operator's code.",
+        examples=["node_mended"],
+    )
+
+
 class NewPolicy(Model):
     default_floor: FloorMinutes
     default_ceiling: CeilingMinutes

@@ -211,6 +211,13 @@ class Stream(Model):
     """Transfers sent to the peer that it has not decided."""
 
 
+class Thawed(Model):
+    """The stream from a peer is applied again."""
+
+    peer: PeerId
+    frozen: Literal[False]
+
+
 class Streams(Model):
     """As of one journal length: whoever follows the journal from `position` on misses nothing."""
 

@@ -21,7 +21,7 @@ ClaimId = Annotated[
     str,
     Field(pattern=names.TRANSFER_PATTERN, description="Where the claim was made.", examples=["aberdare.g1.10423"]),
 ]
-Cursor = Annotated[int, Field(ge=-1, le=2**53 - 1, description="Hand it in as `after` to go on.", examples=[10423])]
+
 MinorUnits = Annotated[
     int,
     Field(
@@ -89,8 +89,7 @@ class Claims(Model):
     """Open and disputed claims, oldest first."""
 
     claims: list[Claim] = Field(max_length=CLAIMS_MAX)
-    after: Cursor
-    more: bool = Field(description="Whether there are further ones after these.")
+    next: str | None = Field(default=None, description="Cursor of the following page, if there is one.")
 
 
 class _Recorded(Model):
@@ -142,5 +141,4 @@ class MoneyRecords(Model):
 
     records: list[Money] = Field(max_length=RECORDS_MAX)
     sums: list[MoneySum]
-    after: Cursor
-    more: bool
+    next: str | None = Field(default=None, description="Cursor of the following page, if there is one.")

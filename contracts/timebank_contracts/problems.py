@@ -97,6 +97,7 @@ STATUS: Final[dict[str, int]] = {
     "account_frozen": 409,
     "account_not_empty": 409,
     "alias_exists": 409,
+    "alias_limit": 409,
     "already_reversed": 409,
     "ceiling_exceeded": 409,
     "claim_disputed": 409,

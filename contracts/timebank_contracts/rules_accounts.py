@@ -19,6 +19,8 @@ BROKERS = frozenset({"broker", "operator", "rule"})
 """Who keeps the town's accounts, and may do what a member may not."""
 SINGLE_KINDS = frozenset({"pot", "grant", "opening", "lost"})
 """Kinds of which a town has one account, with the kind as its id."""
+ALIASES_MAX = 1_000
+"""Receiving addresses in force of one account."""
 
 
 def node_opened(book: Book, entry: e.NodeOpened) -> None:
@@ -83,19 +85,22 @@ def account_unfrozen(book: Book, entry: e.AccountUnfrozen) -> None:
 
 def alias_issued(book: Book, entry: e.AliasIssuedEntry) -> None:
     data = entry.data
-    _live(book, entry)
+    account = _live(book, entry)
+    if account.aliases >= ALIASES_MAX:
+        raise Refusal("alias_limit")
     if data.alias in book.aliases or data.alias in book.revoked_aliases:
         raise Refusal("alias_exists")
     if data.audience is not UNSET and data.audience not in book.peers:
         raise Refusal("peer_unknown")
     book.aliases[data.alias] = Alias(data.account, None if data.audience is UNSET else data.audience)
+    account.aliases += 1
 
 
 def alias_revoked(book: Book, entry: e.AliasRevokedEntry) -> None:
     no_postings(entry)
     if entry.data.alias not in book.aliases:
         raise Refusal("alias_unknown")
-    del book.aliases[entry.data.alias]
+    book.accounts[book.aliases.pop(entry.data.alias).account].aliases -= 1
     book.revoked_aliases.add(entry.data.alias)
 
 

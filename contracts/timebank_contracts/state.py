@@ -32,6 +32,8 @@ class Account:
     """open, frozen (no new debit), closing (no new debit, for a leaver) or closed."""
     open_claims: int = 0
     """Claims that name it, as giver or receiver, and are not ended."""
+    aliases: int = 0
+    """Receiving addresses that are in force."""
     closing_since: str = ""
     owner: str = ""
     """The organisation that runs a programme; empty for none."""

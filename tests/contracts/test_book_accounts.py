@@ -9,6 +9,7 @@ import pytest
 
 from contracts.vectors.paper_town import MEMBER, NETWORK, OPERATOR, PaperTown
 from timebank_contracts import entries as e
+from timebank_contracts import rules_accounts
 from timebank_contracts.book import Book, apply
 from timebank_contracts.errors import Refusal
 
@@ -213,3 +214,14 @@ def test_an_unknown_account_is_named_as_such(town: PaperTown, account: str) -> N
     entry = e.TransferPosted(n=town.book.n, time=town.now, by=MEMBER, data=gift, postings=[("alys", -1), (account, 1)])
     with pytest.raises(Refusal, match="account_unknown"):
         apply(town.book, entry)
+
+
+def test_an_account_has_a_bounded_number_of_receiving_addresses(town: PaperTown) -> None:
+    """PROTOCOL.md L6."""
+    aliases = [f"{number:032x}" for number in range(rules_accounts.ALIASES_MAX)]
+    for alias in aliases:
+        town.write(e.AliasIssuedEntry, e.AliasIssued(account="alys", alias=alias))
+    assert refused(town, e.AliasIssuedEntry, e.AliasIssued(account="alys", alias="f" * 32)) == "alias_limit"
+    town.write(e.AliasRevokedEntry, e.AliasRevoked(alias=aliases[0]))
+    town.write(e.AliasIssuedEntry, e.AliasIssued(account="alys", alias="f" * 32))
+    assert town.book.accounts["alys"].aliases == rules_accounts.ALIASES_MAX

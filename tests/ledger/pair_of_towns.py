@@ -71,8 +71,19 @@ def stream_of(town: Town, peer: str) -> dict[str, Any]:
     return next(stream for stream in streams if stream["peer"] == peer)
 
 
-def segment_from(sender: Town, to: str, *, after: int, limit: int = 256, key: SigningKey | None = None) -> bytes:
-    """A segment of the sender's stream after a position, signed as its federation service would."""
+def segment_from(
+    sender: Town,
+    to: str,
+    *,
+    after: int,
+    limit: int = 256,
+    key: SigningKey | None = None,
+    messages: list[bytes] | None = None,
+) -> bytes:
+    """A segment of the sender's stream after a position, signed as its federation service would.
+
+    `messages` are sent instead of the stream's own, as nobody honest does.
+    """
     said = sender.federation().get("/v1/streams").json()
     answer = sender.federation().get(f"/v1/streams/{to}/messages", after=after, limit=limit)
     assert answer.status_code == 200, answer.text
@@ -81,7 +92,7 @@ def segment_from(sender: Town, to: str, *, after: int, limit: int = 256, key: Si
         identity=Identity(**said["identity"]),
         to=to,
         after=StreamHead(after, bytes.fromhex(answer.headers["X-Stream-Chain"])),
-        messages=answer.content.split(b"\n")[:-1],
+        messages=answer.content.split(b"\n")[:-1] if messages is None else messages,
         heard=Heard(generation="g1", n=incoming["n"], chain=incoming["chain"]),
         registry=said["registry"]["version"],
         size=0,

@@ -197,6 +197,7 @@ def test_what_the_rule_cannot_do_is_left_to_the_people(town: Town, alys: Client)
 def test_claims_are_listed_in_pages_in_their_order(town: Town, alys: Client) -> None:
     names = [made(alys, minutes=minutes) for minutes in range(1, 6)]
     first = alys.get("/v1/claims", limit=2).json()
-    rest = alys.get("/v1/claims", limit=5, after=first["after"]).json()
+    rest = alys.get("/v1/claims", limit=5, after=first["next"]).json()
     assert [one["id"] for one in first["claims"] + rest["claims"]] == names
-    assert (first["more"], rest["more"]) == (True, False)
+    assert rest["next"] is None
+    assert alys.get("/v1/claims", after="nonsense").json()["code"] == "cursor_invalid"

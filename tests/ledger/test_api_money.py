@@ -45,7 +45,8 @@ def test_an_organisation_records_money_of_its_programme_and_reads_it_back(town: 
     sums = library.get("/v1/money", programme="p1").json()["sums"]
     assert [one["minor_units"] for one in sums] == [0, 1_250]
     first = library.get("/v1/money", programme="p1", limit=1).json()
-    assert (len(first["records"]), first["more"]) == (1, True)
+    rest = library.get("/v1/money", programme="p1", after=first["next"]).json()
+    assert ([len(page["records"]) for page in (first, rest)], rest["next"]) == ([1, 2], None)
     alys = town.member("alys")
     assert alys.post("/v1/money", GRANT).json()["code"] == "forbidden"
     assert alys.get("/v1/money", programme="p1").json()["code"] == "forbidden"

@@ -228,3 +228,23 @@ def test_a_registry_that_too_few_signed_or_that_is_none_is_refused(raw: bytes) -
         answer = town.operator().put("/v1/registry", content=raw)
         assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
         assert town.writer.tail.length == 6
+
+
+def test_a_frozen_stream_goes_on_when_an_operator_thaws_it_with_a_reason(pair: Pair) -> None:
+    """PROTOCOL.md S9."""
+    aberdare, barry = pair
+    forged = segment_from(aberdare, "barry", after=0, messages=[b"{}"])
+    assert hand_in(barry, forged).json()["outcome"] == "frozen"
+    _send(aberdare, _alias(barry))
+    assert carry(aberdare, barry)["code"] == "stream_frozen"
+    thaw = {"reason": "node_mended"}
+    assert barry.member("bryn").post("/v1/streams/aberdare/thaw", thaw).json()["code"] == "forbidden"
+    operator = barry.operator()
+    assert operator.post("/v1/streams/aberdare/thaw", {"reason": "Alys said so"}).json()["code"] == "field_invalid"
+    assert operator.post("/v1/streams/aberdare/thaw?dry_run=true", thaw, key="t").json()["frozen"] is False
+    assert stream_of(barry, "aberdare")["frozen"] is True
+    answer = operator.post("/v1/streams/aberdare/thaw", thaw, key="t")
+    assert answer.json() == {"peer": "aberdare", "frozen": False}
+    assert operator.post("/v1/streams/aberdare/thaw", thaw, key="t").json() == answer.json()
+    assert operator.post("/v1/streams/aberdare/thaw", thaw).json()["code"] == "peer_unknown"
+    assert carry(aberdare, barry)["outcome"] == "fresh"

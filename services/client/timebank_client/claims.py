@@ -17,8 +17,6 @@ import msgspec
 from timebank_client.answers import Claim, Transfer
 from timebank_client.door import Answer, Door, as_text, dry
 
-BEGINNING = -1
-
 
 class NewClaim(TypedDict, total=False):
     """What a claim says. Fields as in the API's document."""
@@ -36,8 +34,7 @@ class NewClaim(TypedDict, total=False):
 
 class _ClaimPage(msgspec.Struct, frozen=True, kw_only=True):
     claims: list[Claim]
-    after: int
-    more: bool = False
+    next: str | None = None
 
 
 class Claims:
@@ -68,13 +65,13 @@ class Claims:
         query: dict[str, Any] = {"account": account}
         if disputed is not None:
             query["disputed"] = "true" if disputed else "false"
-        after = BEGINNING
+        after: str | None = None
         while True:
             page = self._door.ask("listClaims", _ClaimPage, query=query | {"after": after})
             yield from page.claims
-            if not page.more:
+            if page.next is None:
                 return
-            after = page.after
+            after = page.next
 
     def get(self, claim: str) -> Claim:
         """A claim as it stands now; raises `NotFound`."""

@@ -11,8 +11,6 @@ import msgspec
 from timebank_client.answers import Money
 from timebank_client.door import Door, as_text, dry
 
-BEGINNING = -1
-
 
 class NewMoney(TypedDict, total=False):
     """A record. It names a transfer or a programme. Fields as in the API's document."""
@@ -30,8 +28,7 @@ class NewMoney(TypedDict, total=False):
 
 class _MoneyPage(msgspec.Struct, frozen=True, kw_only=True):
     records: list[Money]
-    after: int
-    more: bool = False
+    next: str | None = None
 
 
 class MoneyRecords:
@@ -54,11 +51,11 @@ class MoneyRecords:
 
     def list(self, *, transfer: str | None = None, programme: str | None = None) -> Iterator[Money]:
         """The records about one transfer or one programme, oldest first, page after page."""
-        after = BEGINNING
+        after: str | None = None
         while True:
             query = {"transfer": transfer, "programme": programme, "after": after}
             page = self._door.ask("listMoney", _MoneyPage, query=query)
             yield from page.records
-            if not page.more:
+            if page.next is None:
                 return
-            after = page.after
+            after = page.next

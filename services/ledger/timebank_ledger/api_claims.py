@@ -18,6 +18,7 @@ from timebank_contracts import http_claims as h
 from timebank_contracts.errors import Refusal
 from timebank_contracts.names import TRANSFER_PATTERN, parse_transfer
 from timebank_contracts.tokens import Caller
+from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor, check_account, may_see
 from timebank_ledger.answers import only_entry, transfer_answer
@@ -31,7 +32,9 @@ ClaimPath = Annotated[str, Path(pattern=TRANSFER_PATTERN, description="The claim
 AccountQuery = Annotated[
     str | None, Query(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Claims that name this account.")
 ]
-AfterQuery = Annotated[int, Query(ge=-1, le=2**53 - 1, description="Cursor: `after` of the page before; −1: none.")]
+AfterQuery = Annotated[
+    str | None, Query(max_length=CURSOR_CHARACTERS_MAX, description="Cursor: `next` of the page before.")
+]
 LimitQuery = Annotated[int, Query(ge=1, le=h.CLAIMS_MAX, description="Claims in a page.")]
 _READS = ("claims:write", "statements:read", "operate", "audit:read")
 _SAID_MAX = 64
@@ -57,10 +60,11 @@ def list_claims(
     caller: TheCaller,
     account: AccountQuery = None,
     disputed: Annotated[bool | None, Query(description="Only those that are, or are not, disputed.")] = None,
-    after: AfterQuery = -1,
+    after: AfterQuery = None,
     limit: LimitQuery = 100,
 ) -> h.Claims:
     """The claims that are not ended and that the caller may see, oldest first."""
+    last = -1 if after is None else int(read_cursor("listClaims", after, place="[0-9]{1,16}"))
     with edge.writer.reading() as book:
         found = []
         for name, claim in book.claims.items():
@@ -68,12 +72,12 @@ def list_claims(
             wanted = account is None or account in named
             if wanted and disputed in (None, claim.disputed) and any(may_see(caller, one) for one in named):
                 position = parse_transfer(name).position
-                if position > after:
+                if position > last:
                     found.append(position)
     page = sorted(found)[:limit]
     made = [_made(edge, position) for position in page]
     claims = [_now(edge, one) for one in made if one is not None]
-    return h.Claims(claims=claims, after=page[-1] if page else after, more=len(found) > len(page))
+    return h.Claims(claims=claims, next=make_cursor("listClaims", str(page[-1])) if len(found) > len(page) else None)
 
 
 @router.get("/{claim}", operation_id="getClaim", openapi_extra=needs(*_READS))

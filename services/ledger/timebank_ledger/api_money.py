@@ -17,6 +17,7 @@ from timebank_contracts.errors import Refusal
 from timebank_contracts.fields import MoneyKind
 from timebank_contracts.names import ACCOUNT_PATTERN, TRANSFER_PATTERN, local_transfer
 from timebank_contracts.tokens import Caller
+from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, may_see
@@ -28,7 +29,9 @@ from timebank_ledger.replay import read_entry
 router = APIRouter(prefix="/v1/money", route_class=GuardedRoute, tags=["money"])
 AboutTransfer = Annotated[str | None, Query(pattern=TRANSFER_PATTERN, description="Records about this transfer.")]
 AboutProgramme = Annotated[str | None, Query(pattern=ACCOUNT_PATTERN, description="Records about this programme.")]
-AfterQuery = Annotated[int, Query(ge=-1, le=2**53 - 1, description="Cursor: `after` of the page before; −1: none.")]
+AfterQuery = Annotated[
+    str | None, Query(max_length=CURSOR_CHARACTERS_MAX, description="Cursor: `next` of the page before.")
+]
 LimitQuery = Annotated[int, Query(ge=1, le=h.RECORDS_MAX, description="Records in a page.")]
 
 
@@ -53,25 +56,27 @@ def list_money(
     caller: TheCaller,
     transfer: AboutTransfer = None,
     programme: AboutProgramme = None,
-    after: AfterQuery = -1,
+    after: AfterQuery = None,
     limit: LimitQuery = 100,
 ) -> h.MoneyRecords:
     """The records about one transfer or one programme, with what they come to by currency and kind."""
     if (transfer is None) == (programme is None):
         raise EdgeProblem("field_invalid", "Name a transfer or a programme.")
     _check_about(edge, caller, transfer, programme)
+    last = -1 if after is None else int(read_cursor("listMoney", after, place="[0-9]{1,16}"))
     index = edge.indexed()
     if programme is not None:
-        positions = index.noted(programme, "money.recorded", after=after, limit=limit + 1)
+        positions = index.noted(programme, "money.recorded", after=last, limit=limit + 1)
     else:
         assert transfer is not None
         said = index.said_of(transfer, limit=h.RECORDS_MAX + 1)
-        positions = [at for at, kind in said if kind == "money.recorded" and at > after][: limit + 1]
+        positions = [at for at, kind in said if kind == "money.recorded" and at > last][: limit + 1]
     page = positions[:limit]
     entries = [read_entry(edge.writer.journal, position) for position in page]
     records = [_answer(edge, entry) for entry in entries if isinstance(entry, e.MoneyRecordedEntry)]
+    more = len(positions) > limit
     return h.MoneyRecords(
-        records=records, sums=_sums(records), after=page[-1] if page else after, more=len(positions) > limit
+        records=records, sums=_sums(records), next=make_cursor("listMoney", str(page[-1])) if more else None
     )
 
 

@@ -31,6 +31,7 @@ from timebank_kit.journal import Journal
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor
+from timebank_ledger.answers import only_entry
 from timebank_ledger.asked import command_head
 from timebank_ledger.edge import (
     Edge,
@@ -90,6 +91,23 @@ def list_streams(edge: TheEdge) -> h.Streams:
             registry=_registry(book),
             streams=[_stream(book.peers[name], waiting[name]) for name in sorted(book.peers)],
         )
+
+
+@router.post("/streams/{peer}/thaw", operation_id="thawStream", openapi_extra=needs("operate", keyed=True))
+async def thaw_stream(
+    edge: TheEdge,
+    caller: TheCaller,
+    key: TheKey,
+    peer: PeerPath,
+    body: asked.NewThaw,
+    response: Response,
+    dry_run: TheDryRun,
+) -> h.Thawed:
+    """Take a peer's messages again after its stream was frozen as evidence: the reason stands in the journal."""
+    head = command_head(caller, key, {"kind": "thaw", "peer": peer, "reason": body.reason})
+    entry = only_entry(await write(edge, c.ThawPeer(**head, peer=peer, reason=body.reason), dry_run=dry_run))
+    response.headers["X-Position"] = str(entry.n + 1)
+    return h.Thawed(peer=peer, frozen=False)
 
 
 def _registry(book: Book) -> h.RegistryHeld:
