@@ -17,6 +17,7 @@ from timebank_contracts.moments import parse_date
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger import commands as c
 from timebank_ledger.asked import Asking, group_command, single_command
+from timebank_ledger.edge import strict_json
 
 BATCH_BYTES_MAX: Final = 1_048_576
 
@@ -94,13 +95,15 @@ def split_batch(raw: bytes) -> list[Raw]:
         raise EdgeProblem("malformed", f"A batch is an array of 0 to {BATCH_MAX} commands: {error}.") from error
 
 
-def decode_item(raw: Raw) -> BatchItem:
+def decode_item(raw: Raw | bytes) -> BatchItem:
     """One command; raises `msgspec.ValidationError`, or `EdgeProblem` when it is not JSON."""
     try:
+        # msgspec takes the last of two fields of one name: what stands twice is refused as on the single route.
+        strict_json(bytes(raw))
         return _item.decode(raw)
     except msgspec.ValidationError:
         raise
-    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise EdgeProblem("malformed", f"A command is a JSON object: {error}.") from error
 
 

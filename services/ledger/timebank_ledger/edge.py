@@ -225,7 +225,7 @@ def parse_json(raw: bytes, *, bytes_max: int = JSON_BYTES_MAX) -> Any:
     """The value of a JSON body; raises `EdgeProblem` (`too_large`, `malformed`)."""
     check_bounds(raw, bytes_max=bytes_max)
     try:
-        return json.loads(raw, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
+        return strict_json(raw)
     except (ValueError, RecursionError) as error:
         raise EdgeProblem("malformed", f"The body is not JSON as this route takes it: {error}.") from error
 
@@ -255,6 +255,15 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON value")
+
+
+_decoder: Final = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
+"""Given text and not bytes: of bytes it would guess an encoding, and let halves of surrogates pass."""
+
+
+def strict_json(raw: bytes) -> Any:
+    """The value of JSON in UTF-8, no key twice, no NaN; raises `ValueError` or `RecursionError`."""
+    return _decoder.decode(raw.decode("utf-8"))
 
 
 async def body_bytes(request: Request, *, bytes_max: int) -> bytes:
