@@ -167,3 +167,15 @@ def test_waits_are_bounded_each_and_together() -> None:
     assert retries.wait_seconds(1, chance=0.0, retry_after_seconds=None) == 0.1
     assert retries.wait_seconds(30, chance=1.0, retry_after_seconds=None) == 20.0
     assert retries.wait_seconds(1, chance=1.0, retry_after_seconds=86_400.0) == 20.0
+
+
+def test_a_read_is_asked_to_see_what_was_written_before(
+    town: Timebank, aberdare: FederatedTown, line: FaultyLine
+) -> None:
+    alys, bryn = aberdare.accounts["alys"], aberdare.accounts["bryn"]
+    town.accounts.get(alys)
+    said = town.transfers.post(payer=alys, payee=bryn, minutes=30, purpose="gift", confirmed_by="receiver")
+    town.accounts.get(alys)
+    first, second = line.sent_to(f"/v1/accounts/{alys}")
+    assert "X-Position" not in first.headers
+    assert second.headers["X-Position"] == str(said.position + 1)

@@ -4,6 +4,8 @@
               ▲                          │ 401 once: a new token      │ other 4xx: Refused
               └──────────────────────────┴─ no answer, 429, 503 … : wait, the same request again, at last Unavailable
 
+What was written here is seen by every read that follows: the door keeps the greatest `X-Position` of its commands.
+
 Clock, chance and sleep are parameters, so that a test waits for nothing.
 """
 
@@ -31,6 +33,7 @@ EARLY_SECONDS: Final = 60.0
 """A token is renewed so long before it ends: clocks differ, and a request takes time."""
 DIRECTORY: Final = frozenset({"getToken", "resolvePayee"})
 """Operations of the directory; all others are the ledger's."""
+POSITION: Final = "X-Position"
 Answer = TypeVar("Answer")
 
 
@@ -94,6 +97,8 @@ class Door:
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._renew_at = 0.0
+        self._written = 0
+        """Length of the journal that holds all that was written through this door."""
 
     def ask(
         self,
@@ -124,6 +129,9 @@ class Door:
         headers = {} if content is None else {"Content-Type": "application/json"}
         if key is not None:
             headers["Idempotency-Key"] = key
+        is_read = ROUTES[operation][0] == "GET"
+        if is_read and self._written:
+            headers[POSITION] = str(self._written)
         answer = self._authorised(
             operation,
             path=path,
@@ -133,7 +141,14 @@ class Door:
             key=key,
             longer_seconds=longer_seconds,
         )
+        if not is_read:
+            self._note(answer.headers.get(POSITION, ""))
         return _decoded(answer, into)
+
+    def _note(self, position: str) -> None:
+        if position.isascii() and position.isdigit():
+            with self._lock:
+                self._written = max(self._written, int(position))
 
     def pause(self) -> None:
         """Wait as before a second try."""

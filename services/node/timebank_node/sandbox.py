@@ -64,7 +64,7 @@ def run_sandbox(out: Console, folder: Path, *, host: str, port: int, reset: bool
             # A making that was cut off left nothing of value.
             clear(folder)
             make_homes(folder)
-        towns = stack.enter_context(open_towns(folder))
+        towns = stack.enter_context(open_towns(folder, url=_url(host, port) if port else None))
         urls = {}
         for number, name in enumerate((TOWN, NEIGHBOUR)):
             server = RunningServer(towns[name].app, host=host, port=port + number if port else 0)
@@ -84,6 +84,10 @@ def run_sandbox(out: Console, folder: Path, *, host: str, port: int, reset: bool
 def reset_sandbox(out: Console, folder: Path) -> None:
     """Delete a sandbox that does not run; raises `Malformed`."""
     out.print(f"Deleted the sandbox in {folder}." if delete(folder) else f"There is no sandbox in {folder}.")
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _start(towns: dict[str, Town]) -> None:

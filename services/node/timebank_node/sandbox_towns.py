@@ -80,16 +80,23 @@ def make_homes(folder: Path) -> None:
 
 
 @contextmanager
-def open_towns(folder: Path) -> Iterator[dict[str, Town]]:
-    """Open both towns; their threads do not run yet. Nothing comes from the environment or leaves the machine."""
+def open_towns(folder: Path, *, url: str | None = None) -> Iterator[dict[str, Town]]:
+    """Open both towns; their threads do not run yet. Nothing comes from the environment or leaves the machine.
+
+    Args:
+        folder: holds their homes.
+        url: where the partner reaches the town, if that is known before it is served.
+    """
     by_address = ByAddress()
     broker = EmbeddedBroker()
     towns: dict[str, Town] = {}
     try:
         for name in (TOWN, NEIGHBOUR):
             home = open_home(folder / name)
+            # A client that signs with a key names the town as it sees it.
+            environ = {"TIMEBANK_DIRECTORY_URL": url} if url and name == TOWN else {}
             towns[name] = town = open_town(
-                home, _surroundings(by_address, broker), title=f"{name.capitalize()}, a sandbox"
+                home, _surroundings(by_address, broker, environ), title=f"{name.capitalize()}, a sandbox"
             )
             by_address.bridges[_address(home)] = AsgiBridge(town.app)
         yield towns
@@ -105,11 +112,11 @@ def _address(home: Home) -> str:
     return f"{url.host}:{url.port}"
 
 
-def _surroundings(by_address: ByAddress, broker: EmbeddedBroker) -> Surroundings:
+def _surroundings(by_address: ByAddress, broker: EmbeddedBroker, environ: dict[str, str]) -> Surroundings:
     return Surroundings(
         clock=SystemClock(),
         random=secrets.token_bytes,
-        environ={},
+        environ=environ,
         peer_http=httpx.Client(transport=by_address),
         broker=broker,
     )
