@@ -1,7 +1,8 @@
 """Errors over HTTP in one form: every exception of an application becomes a problem document (RFC 9457).
 
 An application says which of its own exceptions is which problem; the framework's are known here. What was sent is never
-repeated: a field is named only when the API's document names it, and its value never.
+repeated: a field is named only when the API's document names it, and its value never. Words are in the language that
+the request asks for (`Accept-Language`), codes in none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from timebank_contracts.problems import MEDIA_TYPE, problem
+from timebank_contracts.problems_cy import in_welsh
+from timebank_kit.language import choose_language
 
 ERRORS_MAX: Final = 20
 RETRY_AFTER_SECONDS: Final = 1
@@ -43,6 +46,14 @@ def answer_headers(request: Request) -> dict[str, str]:
         state.answer_headers = {}
     found: dict[str, str] = state.answer_headers
     return found
+
+
+def in_language(request: Request, body: Problem) -> tuple[Problem, str]:
+    """A problem's body in the language that the request asks for, and what `Content-Language` says of it."""
+    if choose_language(asked=None, accept=request.headers.get("accept-language")) != "cy":
+        return body, "en"
+    told = in_welsh(body)
+    return told, "cy" if told["detail"] == told["title"] and "errors" not in told else "cy, en"
 
 
 def answer_problem(body: Problem, more: Mapping[str, str] | None = None) -> Response:
@@ -79,7 +90,8 @@ def _handler(body_of: Callable[[Any], Problem]) -> Callable[[Request, Exception]
         more = answer_headers(request)
         if isinstance(error, HTTPException):
             more |= error.headers or {}
-        return answer_problem(body_of(error), more)
+        body, language = in_language(request, body_of(error))
+        return answer_problem(body, more | {"Content-Language": language, "Vary": "Accept-Language"})
 
     return handle
 

@@ -17,8 +17,11 @@ from typing import Any
 import httpx
 import uvicorn
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
+from timebank_contracts.problems import problem
 from timebank_kit.heads import HeadLimit
+from timebank_kit.problem_answers import answer_problem, in_language
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -46,20 +49,29 @@ class BodyLimit:
         app: gets the whole body in one message.
         bytes_max: of a body.
         seconds_max: from the application's asking to the body's last byte.
+        streams: paths whose routes read the body piece by piece and bound it themselves.
     """
 
-    def __init__(self, app: App, *, bytes_max: int, seconds_max: float = BODY_SECONDS) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        bytes_max: int,
+        seconds_max: float = BODY_SECONDS,
+        streams: frozenset[str] = frozenset(),
+    ) -> None:
         self._app = app
         self._bytes_max = bytes_max
         self._seconds_max = seconds_max
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._streams:
             await self._app(scope, receive, send)
             return
         said = dict(scope["headers"]).get(b"content-length")
         if said is not None and said.isdigit() and int(said) > self._bytes_max:
-            await self._refuse(send, 413)
+            await self._refuse(scope, receive, send, 413)
             return
         read = False
         refused: int | None = None
@@ -84,7 +96,7 @@ class BodyLimit:
             await self._app(scope, read_whole, pass_on)
         finally:
             if refused is not None:
-                await self._refuse(send, refused)
+                await self._refuse(scope, receive, send, refused)
 
     async def _read(self, receive: Receive) -> Message:
         parts: list[bytes] = []
@@ -104,21 +116,20 @@ class BodyLimit:
             raise HTTPException(408) from None
         return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
-    async def _refuse(self, send: Send, status: int) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int) -> None:
         if status == 413:
-            await _plain(send, 413, "too_large", f"A body has at most {self._bytes_max} bytes; send less at a time.")
+            said = problem("too_large", f"A body has at most {self._bytes_max} bytes; send less at a time.")
         elif status == 408:
             seconds = f"{self._seconds_max:g}"
-            detail = f"The body did not arrive within {seconds} seconds; send it again over a faster line."
-            await _plain(send, 408, "too_slow", detail)
-
-
-async def _plain(send: Send, status: int, code: str, detail: str) -> None:
-    text = f'{{"code":"{code}","detail":"{detail}","status":{status},"title":"{detail}","type":"about:blank"}}'
-    # The rest of the body is not read, so the connection cannot be used again.
-    headers = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
+            said = problem("too_slow", f"The body did not arrive within {seconds} seconds; send it over a faster line.")
+        else:
+            return
+        body, language = in_language(Request(scope), said)
+        # The rest of the body is not read, so the connection cannot be used again.
+        response = answer_problem(
+            body, {"Connection": "close", "Content-Language": language, "Vary": "Accept-Language"}
+        )
+        await response(scope, receive, send)
 
 
 class _Server(uvicorn.Server):

@@ -19,7 +19,7 @@ from timebank_contracts.tokens import Caller
 from timebank_kit.commit_loop import Doubt, QueueFull, Stopped
 from timebank_kit.idempotency import check_key
 from timebank_kit.journal import JournalTrouble
-from timebank_kit.problem_answers import EdgeProblem
+from timebank_kit.problem_answers import EdgeProblem, in_language
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden
 from timebank_ledger.answers import only_entry, transfer_answer, transfer_now
@@ -104,10 +104,13 @@ def _written(edge: Edge, written: Written, response: Response) -> h.Transfer:
 async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request, dry_run: TheDryRun) -> Response:
     """Up to 1,000 commands; each is written or refused by itself, and the answers stand in their order."""
     raws = split_batch(await body_bytes(request, bytes_max=BATCH_BYTES_MAX))
-    commands = await run_in_threadpool(lambda: [_command(edge, caller, raw) for raw in raws])
+    commands = await run_in_threadpool(lambda: [command_or_answer(edge, caller, raw) for raw in raws])
     written = await _write_all(edge, [one for one in commands if isinstance(one, c.Command)], dry_run=dry_run)
     each = iter(written)
-    answers = [one if isinstance(one, dict) else _batch_answer(edge, next(each)) for one in commands]
+    answers = [one if isinstance(one, dict) else command_answer(edge, next(each)) for one in commands]
+    for answer in answers:
+        if "problem" in answer:
+            answer["problem"], _ = in_language(request, answer["problem"])
     stands = [only_entry(one).n + 1 for one in written if isinstance(one, Written)]
     return Response(
         msgspec.json.encode({"answers": answers}),
@@ -116,14 +119,15 @@ async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request, dry
     )
 
 
-def _command(edge: Edge, caller: Caller, raw: msgspec.Raw) -> dict[str, Any] | c.Command:
+def command_or_answer(edge: Edge, caller: Caller, raw: msgspec.Raw | bytes) -> dict[str, Any] | c.Command:
+    """The command that an item of a batch asks for, or the answer that it gets for its form."""
     try:
         item = decode_item(raw)
         return item_command(item, asking_of(edge, caller, check_key(item.key)))
     except msgspec.ValidationError as error:
-        return _problem_answer(invalid_field(error))
+        return problem_answer(invalid_field(error))
     except _ANSWERED as error:
-        return _problem_answer(problem_of(error))
+        return problem_answer(problem_of(error))
 
 
 async def _write_all(edge: Edge, commands: list[c.Command], *, dry_run: bool) -> list[Written | Exception]:
@@ -146,15 +150,17 @@ async def _write_all(edge: Edge, commands: list[c.Command], *, dry_run: bool) ->
     return written
 
 
-def _batch_answer(edge: Edge, written: Written | Exception) -> dict[str, Any]:
+def command_answer(edge: Edge, written: Written | Exception) -> dict[str, Any]:
+    """The answer to a command of a batch: its transfer, or why there is none."""
     if isinstance(written, _ANSWERED):
-        return _problem_answer(problem_of(written))
+        return problem_answer(problem_of(written))
     assert isinstance(written, Written), "the writer answers with what was written, a refusal, or its own trouble"
     transfer = transfer_answer(edge.identity, only_entry(written))
     return {"status": 201, "transfer": transfer.model_dump(exclude_none=True)}
 
 
-def _problem_answer(body: dict[str, Any]) -> dict[str, Any]:
+def problem_answer(body: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a command that was refused."""
     return {"status": body["status"], "problem": body}
 
 
