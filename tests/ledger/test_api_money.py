@@ -125,3 +125,15 @@ def test_a_leaver_gives_what_is_left_to_the_pot_or_to_somebody(town: Town) -> No
     assert (
         operator.put("/v1/accounts/alys/state", {"state": "frozen", "taker": "pot"}).json()["code"] == "field_invalid"
     )
+
+
+def test_a_programme_says_what_it_may_still_pay_out(town: Town, library: Client) -> None:
+    operator = town.operator()
+    body = SERVICE | {"payer": "p1", "payee": {"account": "alys"}, "minutes": 120}
+    assert operator.post("/v1/transfers", body).status_code == 201
+    assert operator.get("/v1/accounts/p1").json()["available"] == 600
+    page = operator.get("/v1/accounts/p1/statement", format="html").text
+    assert "It may pay out 10:00 more now, or as much as it takes in." in page
+    welsh = operator.get("/v1/accounts/p1/statement", format="html", lang="cy").text
+    assert "Gall dalu 10:00 yn rhagor nawr, neu gymaint ag y mae&#39;n ei dderbyn." in welsh
+    assert "may pay out" not in operator.get("/v1/accounts/alys/statement", format="html").text

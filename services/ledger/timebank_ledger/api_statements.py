@@ -17,7 +17,7 @@ from timebank_contracts import http_statements as h
 from timebank_contracts.figures import TrialBalance, make_trial_balance, trial_balance
 from timebank_contracts.plaintext import MEDIA_TYPE as PLAIN_TEXT
 from timebank_ledger import report_asked as asked
-from timebank_ledger.answers import statement_answer
+from timebank_ledger.answers import account_answer, statement_answer
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheEdge, needs
 from timebank_ledger.journal_text import journal_text
 from timebank_ledger.pages import statement_page, trial_balance_page
@@ -80,11 +80,17 @@ def get_statement(
     sheet = make_sheet(index, journal, account, period, kind=kind, zone=zone)
     if chosen == "html":
         reader = asked.reader_of(edge, request, lang)
-        return asked.page_answer(statement_page(sheet, reader), reader)
+        available = _available(edge, account) if kind == "programme" and period.stop == index.position else None
+        return asked.page_answer(statement_page(sheet, reader, available=available), reader)
     name = f"statement-{account.replace(':', '-')}-{period.start}-{period.stop}"
     if chosen == "spreadsheet":
         return asked.csv_answer(statement_csv(sheet, "spreadsheet"), name=f"{name}-spreadsheet")
     return asked.csv_answer(statement_csv(sheet, "plain"), name=name)
+
+
+def _available(edge: Edge, account: str) -> int:
+    with edge.writer.reading() as book:
+        return account_answer(book.accounts[account]).available
 
 
 @router.get(

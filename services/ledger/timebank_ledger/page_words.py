@@ -40,6 +40,7 @@ _EN: Final = {
     "takes_back": "takes back {transfer}",
     "total": "Total",
     "trial_balance": "Trial balance",
+    "two_way": "It may pay out {hours} more now, or as much as it takes in.",
     "until": "until",
     "what": "What",
     # Entries.
@@ -136,6 +137,7 @@ _CY: Final = {
     "takes_back": "yn tynnu {transfer} yn ôl",
     "total": "Cyfanswm",
     "trial_balance": "Mantolen brawf",
+    "two_way": "Gall dalu {hours} yn rhagor nawr, neu gymaint ag y mae'n ei dderbyn.",
     "until": "hyd",
     "what": "Beth",
     "transfer.posted": "Trosglwyddiad",

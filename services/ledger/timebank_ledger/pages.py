@@ -76,9 +76,12 @@ def _render(template: str, reader: Reader, **seen: object) -> Iterator[str]:
     return iter(stream)
 
 
-def statement_page(sheet: Sheet, reader: Reader) -> Iterator[str]:
-    """A statement as a page, however long, in pieces."""
-    return _render("statement.html", reader, sheet=sheet, period=sheet.period)
+def statement_page(sheet: Sheet, reader: Reader, *, available: int | None = None) -> Iterator[str]:
+    """A statement as a page, however long, in pieces.
+
+    `available` is what a programme may pay out now, in minutes: its two-way rule in one sentence.
+    """
+    return _render("statement.html", reader, sheet=sheet, period=sheet.period, available=available)
 
 
 def trial_balance_page(found: TrialBalance, reader: Reader) -> Iterator[str]:
