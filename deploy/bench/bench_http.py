@@ -10,16 +10,20 @@ from deploy.bench.load import apart, post_batches, post_singles
 from deploy.bench.nodes import RunningTown, running_towns
 from deploy.bench.setting import Setting
 from deploy.bench.table import percentile
+from deploy.bench.yardstick import COMMIT_SECONDS, running_yardstick
 
 STORES = ("sqlite", "postgresql")
 SINGLES, SINGLES_QUICK = 20_000, 300
 SINGLE_CONNECTIONS = 64
+YARDSTICK = "http_single.yardstick.requests_per_s"
 BATCHED, BATCHED_QUICK = 60_000, 2_000
 BATCH_CONNECTIONS = 4
 
 
 def bench_http(setting: Setting) -> None:
     """Requests a second of one transfer each, and transfers a second in batches of a thousand."""
+    if setting.wants("http_single.yardstick"):
+        _bench_yardstick(setting)
     for store in STORES:
         if setting.wants(f"http_single.{store}") or setting.wants(f"http_batch.{store}"):
             with (
@@ -30,6 +34,19 @@ def bench_http(setting: Setting) -> None:
                     _bench_single(setting, store, town)
                 if setting.wants(f"http_batch.{store}"):
                     _bench_batch(setting, store, town)
+
+
+def _bench_yardstick(setting: Setting) -> None:
+    some = bodies(setting.count(SINGLES, quick=SINGLES_QUICK), datetime.now(UTC))
+    with (
+        running_yardstick() as port,
+        apart(post_singles, port, "none", some, connections=SINGLE_CONNECTIONS, run="yardstick") as done,
+    ):
+        posted = done.result()
+    note = f"a bare FastAPI route that waits {1e3 * COMMIT_SECONDS:.0f} ms, {SINGLE_CONNECTIONS} connections"
+    setting.figures.add(YARDSTICK, len(some) / (posted.ended - posted.began), "requests/s", note)
+    p99 = 1e3 * percentile(posted.seconds, 99)
+    setting.figures.add("http_single.yardstick.p99_ms", p99, "ms", "of the same requests")
 
 
 def _bench_single(setting: Setting, store: str, town: RunningTown) -> None:
@@ -52,6 +69,7 @@ def _bench_single(setting: Setting, store: str, town: RunningTown) -> None:
     setting.figures.add(f"{name}.requests_per_s", len(some) / (posted.ended - posted.began), "requests/s", note)
     setting.figures.add(f"{name}.p50_ms", 1e3 * percentile(posted.seconds, 50), "ms", "of the same requests")
     setting.figures.add(f"{name}.p99_ms", 1e3 * percentile(posted.seconds, 99), "ms", "of the same requests")
+    setting.figures.add_times(f"{name}.of_yardstick", f"{name}.requests_per_s", YARDSTICK)
 
 
 def _bench_batch(setting: Setting, store: str, town: RunningTown) -> None:

@@ -1,20 +1,22 @@
 """The load over HTTP: a process of its own, so that the client's work does not slow what is measured.
 
-A small client of HTTP/1.1 on asyncio streams; it checks every answer. Its clock is the machine's monotonic one, which
-all processes share.
+A small client of HTTP/1.1 on a protocol of asyncio (uvloop); it checks every answer. Its clock is the machine's
+monotonic one, which all processes share.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import msgspec
+import uvloop
 
 BATCH_TRANSFERS = 1_000
 ATTEMPTS_MAX = 200
@@ -50,7 +52,7 @@ def post_singles(port: int, token: str, bodies: Sequence[dict[str, Any]], *, con
         _request("/v1/transfers", token, msgspec.json.encode(body), key=f"{run}-{number}")
         for number, body in enumerate(bodies)
     ]
-    return asyncio.run(_post_all(port, requests, connections, _is_created))
+    return _run(_post_all(port, requests, connections, _is_created))
 
 
 def post_batches(port: int, token: str, bodies: Sequence[dict[str, Any]], *, connections: int, run: str) -> Posted:
@@ -60,7 +62,12 @@ def post_batches(port: int, token: str, bodies: Sequence[dict[str, Any]], *, con
         _request("/v1/transfers/batch", token, msgspec.json.encode(keyed[start : start + BATCH_TRANSFERS]), key=None)
         for start in range(0, len(keyed), BATCH_TRANSFERS)
     ]
-    return asyncio.run(_post_all(port, requests, connections, _are_created))
+    return _run(_post_all(port, requests, connections, _are_created))
+
+
+def _run(posting: Coroutine[None, None, Posted]) -> Posted:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(posting)
 
 
 def _request(path: str, token: str, body: bytes, *, key: str | None) -> bytes:
@@ -89,40 +96,95 @@ def _are_created(status: int, body: bytes) -> bool:
 async def _post_all(
     port: int, requests: Sequence[bytes], connections: int, is_done: Callable[[int, bytes], bool]
 ) -> Posted:
-    left = iter(requests)
-    seconds: list[float] = []
-
-    async def post_some() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            for request in left:
-                began = time.monotonic()
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await _post_until_done(reader, writer, request, is_done)
-                seconds.append(time.monotonic() - began)
-        finally:
-            writer.close()
-
+    loop = asyncio.get_running_loop()
+    left, seconds = iter(requests), list[float]()
     began = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(connections, len(requests))):
-            group.create_task(post_some())
+    ended = [loop.create_future() for _ in range(min(connections, len(requests)))]
+    for end in ended:
+        await loop.create_connection(partial(_Connection, left, seconds, is_done, end), "127.0.0.1", port)
+    await asyncio.gather(*ended)
     return Posted(began, time.monotonic(), seconds)
 
 
-async def _post_until_done(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    request: bytes,
-    is_done: Callable[[int, bytes], bool],
-) -> None:
-    for _ in range(ATTEMPTS_MAX):
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        lines = head.lower().split(b"\r\n")
-        length = next(int(line[15:]) for line in lines if line.startswith(b"content-length:"))
-        body = await reader.readexactly(length)
-        if is_done(int(head[9:12]), body):
+class _Connection(asyncio.Protocol):
+    """Sends one request after the other, and judges each answer: without streams or tasks, a quarter of the cost."""
+
+    def __init__(
+        self,
+        left: Iterator[bytes],
+        seconds: list[float],
+        is_done: Callable[[int, bytes], bool],
+        ended: asyncio.Future[None],
+    ) -> None:
+        self._left = left
+        self._seconds = seconds
+        self._is_done = is_done
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""
+        self._request = b""
+        self._began = 0.0
+        self._attempts = 0
+        self._patience = self._loop.call_later(ANSWER_SECONDS, self._give_up)
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._next()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
             return
-        await asyncio.sleep(PAUSE_SECONDS)
-    raise BadAnswer(f"Not taken after {ATTEMPTS_MAX} attempts.")
+        length = _content_length(self._buffer[:end])
+        body = self._buffer[end + 4 :]
+        if len(body) < length:
+            return
+        status, self._buffer = int(self._buffer[9:12]), b""
+        try:
+            if self._is_done(status, body):
+                self._seconds.append(time.monotonic() - self._began)
+                self._next()
+            elif self._attempts < ATTEMPTS_MAX:
+                self._loop.call_later(PAUSE_SECONDS, self._send)
+            else:
+                raise BadAnswer(f"Not taken after {ATTEMPTS_MAX} attempts.")
+        except BadAnswer as bad:
+            self._fail(bad)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(exc or BadAnswer("The node closed the connection."))
+
+    def _next(self) -> None:
+        request = next(self._left, None)
+        if request is None:
+            self._patience.cancel()
+            self._ended.set_result(None)
+            self._transport.close()
+            return
+        self._request, self._attempts = request, 0
+        self._began = time.monotonic()
+        self._send()
+
+    def _send(self) -> None:
+        self._attempts += 1
+        self._transport.write(self._request)
+
+    def _give_up(self) -> None:
+        """Called once in a while: a new watch is set as long as something was answered meanwhile."""
+        if time.monotonic() - self._began < ANSWER_SECONDS:
+            self._patience = self._loop.call_later(ANSWER_SECONDS, self._give_up)
+        else:
+            self._fail(BadAnswer(f"No answer within {ANSWER_SECONDS:.0f} s."))
+
+    def _fail(self, error: Exception) -> None:
+        self._patience.cancel()
+        if not self._ended.done():
+            self._ended.set_exception(error)
+
+
+def _content_length(head: bytes) -> int:
+    at = head.lower().index(b"\r\ncontent-length:") + 17
+    end = head.find(b"\r\n", at)
+    return int(head[at:] if end < 0 else head[at:end])

@@ -30,6 +30,7 @@ from timebank_federation.broker import EmbeddedBroker
 from timebank_federation.broker_kafka import make_topics
 from timebank_federation.registries import Registries
 from timebank_kit.clock import SystemClock
+from timebank_kit.garbage import spare_what_stands
 from timebank_kit.web import RunningServer
 from timebank_node.compose import PEER_SECONDS, Surroundings, compose_ledger, open_town
 from timebank_node.home import Home, make_home, open_home
@@ -185,6 +186,7 @@ def serve(pipe: Connection, plans: list[Plan], embedded: bool) -> None:
             towns.append(town)
         for town in towns:
             town.start()
+        spare_what_stands()
         pipe.send("ready")
         with suppress(EOFError, KeyboardInterrupt):
             while pipe.recv() == "cpu":

@@ -18,6 +18,7 @@ from timebank_federation.registries import Registries
 from timebank_federation.settings import FederationSettings
 from timebank_kit.clock import SystemClock
 from timebank_kit.logs import log_to_stderr
+from timebank_kit.garbage import spare_what_stands
 from timebank_kit.settings import read_settings
 from timebank_kit.web import App, RunningServer
 from timebank_node.compose import (
@@ -132,6 +133,7 @@ def _serve(out: Console, app: App, *, host: str, port: int, what: str) -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    spare_what_stands()
     out.print(f"{what} serves on {server.url}")
     while not ended.wait(timeout=1.0):
         pass
