@@ -179,3 +179,16 @@ def test_a_read_is_asked_to_see_what_was_written_before(
     first, second = line.sent_to(f"/v1/accounts/{alys}")
     assert "X-Position" not in first.headers
     assert second.headers["X-Position"] == str(said.position + 1)
+
+
+def test_a_town_that_lost_what_it_had_answered_is_told_of_once(
+    town: Timebank, aberdare: FederatedTown, line: FaultyLine
+) -> None:
+    alys, bryn = aberdare.accounts["alys"], aberdare.accounts["bryn"]
+    town.transfers.post(payer=alys, payee=bryn, minutes=30, purpose="gift", confirmed_by="receiver")
+    ahead = answered(503, body=b'{"code": "position_ahead", "detail": "The journal has not come to the position."}')
+    line.faults[f"/v1/accounts/{alys}"] = [ahead] * 4
+    with pytest.raises(Unavailable, match="The journal has not come"):
+        town.accounts.get(alys)
+    assert town.accounts.get(alys).balance == -30
+    assert "X-Position" not in line.sent[-1].headers

@@ -132,15 +132,21 @@ class Door:
         is_read = ROUTES[operation][0] == "GET"
         if is_read and self._written:
             headers[POSITION] = str(self._written)
-        answer = self._authorised(
-            operation,
-            path=path,
-            params=_said(query),
-            content=content,
-            headers=headers,
-            key=key,
-            longer_seconds=longer_seconds,
-        )
+        try:
+            answer = self._authorised(
+                operation,
+                path=path,
+                params=_said(query),
+                content=content,
+                headers=headers,
+                key=key,
+                longer_seconds=longer_seconds,
+            )
+        except Unavailable as error:
+            if error.problem is not None and error.problem.code == "position_ahead":
+                # The town lost what it had answered, and somebody must be told, once: later reads see what there is.
+                self._written = 0
+            raise
         if not is_read:
             self._note(answer.headers.get(POSITION, ""))
         return _decoded(answer, into)
