@@ -15,6 +15,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:timebank:problem:"
 
 EDGE: Final[dict[str, str]] = {
+    "delivery_unknown": "The log of this webhook has no such delivery; it keeps the last ones only.",
     "client_unknown": "The client is not known here, or its secret is another; ask the town's operator.",
     "cursor_invalid": "This cursor is none that this route gave; send `next` of the page before, unchanged.",
     "field_invalid": "A field is missing, unknown or has another form; `errors` names each one.",
@@ -40,6 +41,9 @@ EDGE: Final[dict[str, str]] = {
     "too_large": "The body is too large or too deep; send less at a time.",
     "too_slow": "The body did not arrive in time; send it again.",
     "unauthorised": "Send a valid token: Authorization: Bearer <token>.",
+    "url_refused": "Nothing is sent to such a URL; name one with https and a public host.",
+    "webhook_limit": "There are as many as may be; remove one first, or come again later.",
+    "webhook_unknown": "The client has no webhook of this id.",
     "writer_stopped": "The ledger takes no commands now; /readyz says why. Come again later.",
 }
 """Code → what it means and what to do, for what the rules never saw."""
@@ -69,6 +73,7 @@ STATUS: Final[dict[str, int]] = {
     "served_on_invalid": 422,
     "service_incomplete": 422,
     "precondition_failed": 412,
+    "url_refused": 422,
     "too_slow": 408,
     "too_large": 413,
     # Who asks.
@@ -82,7 +87,9 @@ STATUS: Final[dict[str, int]] = {
     "claim_unknown": 404,
     "money_unknown": 404,
     "programme_unknown": 404,
+    "delivery_unknown": 404,
     "not_found": 404,
+    "webhook_unknown": 404,
     "payee_unknown": 404,
     "peer_unknown": 404,
     "person_unknown": 404,
@@ -118,6 +125,7 @@ STATUS: Final[dict[str, int]] = {
     "segment_pending": 409,
     "stream_frozen": 409,
     "time_order": 409,
+    "webhook_limit": 409,
     "wrong_position": 409,
     "rate_limited": 429,
     # The node.

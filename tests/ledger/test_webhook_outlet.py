@@ -82,7 +82,7 @@ class _Line(httpcore.NetworkStream):
 def _outlet(network: httpcore.NetworkBackend, *addresses: str, monotonic: Callable[[], float] = lambda: 0.0) -> Outlet:
     return Outlet(
         monotonic=monotonic,
-        tls=ssl.create_default_context(),
+        tls=ssl.create_default_context,
         resolve=lambda host, port: list(addresses),
         network=network,
     )
@@ -114,7 +114,7 @@ def test_a_name_that_leads_inside_the_second_time_is_refused_then() -> None:
     network = Lines(OK)
     outlet = Outlet(
         monotonic=lambda: 0.0,
-        tls=ssl.create_default_context(),
+        tls=ssl.create_default_context,
         resolve=lambda host, port: next(answers),
         network=network,
     )
@@ -187,8 +187,7 @@ def test_a_name_without_an_address_is_a_failure_of_its_own() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
     network = Lines(OK)
-    tls = ssl.create_default_context()
-    outlet = Outlet(monotonic=lambda: 0.0, tls=tls, resolve=nowhere, network=network)
+    outlet = Outlet(monotonic=lambda: 0.0, tls=ssl.create_default_context, resolve=nowhere, network=network)
     assert _post(outlet) == Answer(None, "name_unknown")
     assert _post(_outlet(network)) == Answer(None, "name_unknown")
 
@@ -276,6 +275,8 @@ def test_the_certificate_must_be_the_name_s(tmp_path: Path, certified: str, beli
     path = _certificate(tmp_path, certified)
     tls = ssl.create_default_context(cafile=str(path) if believed else None)
     with _tls_server(path) as (port, names):
-        outlet = Outlet(monotonic=lambda: 0.0, tls=tls, resolve=lambda host, _: [PUBLIC], network=_Elsewhere(port))
+        outlet = Outlet(
+            monotonic=lambda: 0.0, tls=lambda: tls, resolve=lambda host, _: [PUBLIC], network=_Elsewhere(port)
+        )
         assert _post(outlet) == answer
     assert names == ["hooks.example.org"]

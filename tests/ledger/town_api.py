@@ -24,6 +24,7 @@ from timebank_ledger.api import make_app
 from timebank_ledger.head import HeadFile
 from timebank_ledger.index import Index
 from timebank_ledger.settings import Settings
+from timebank_ledger.webhook_store import WebhookStore
 from timebank_ledger.writer import Writer
 
 NETWORK = "timebank.example"
@@ -89,6 +90,7 @@ class Town:
         self.journal = journal
         self.writer = Writer(journal, clock=self.clock, log_key=self.keys.log, head=HeadFile(None))
         self.index = Index("sqlite://", journal, name="test")
+        self.webhooks = WebhookStore("sqlite://", name="test")
         self.access = Access(
             NETWORK,
             node,
@@ -106,6 +108,7 @@ class Town:
             clock=self.clock,
             tag_key=seed(9),
             random_bytes=lambda size: next(randoms).to_bytes(size, "big"),
+            webhooks=self.webhooks,
         )
         self.bridge = AsgiBridge(self.app)
         self.http = httpx.Client(transport=self.bridge, base_url="http://ledger")
@@ -164,6 +167,7 @@ class Town:
         self.bridge.close()
         self.writer.close()
         self.index.close()
+        self.webhooks.close()
         self.journal.close()
 
 

@@ -29,6 +29,7 @@ from timebank_ledger import (
     api_peers,
     api_statements,
     api_transfers,
+    api_webhooks,
 )
 from timebank_ledger.access import Access
 from timebank_ledger.batch import BATCH_BYTES_MAX
@@ -39,6 +40,7 @@ from timebank_ledger.problem_answers import PROBLEMS
 from timebank_ledger.publication import Publication
 from timebank_ledger.settings import Settings
 from timebank_ledger.short_way import ShortWay
+from timebank_ledger.webhook_store import WebhookStore
 from timebank_ledger.writer import Writer
 
 API_VERSION = "1"
@@ -51,6 +53,7 @@ ROUTERS = (
     api_edits.router,
     api_statements.router,
     api_feed.router,
+    api_webhooks.router,
     api_peers.router,
     api_log.router,
     router,
@@ -66,6 +69,7 @@ def make_app(
     clock: Clock,
     tag_key: bytes,
     random_bytes: Callable[[int], bytes],
+    webhooks: WebhookStore,
 ) -> FastAPI:
     """The application of one town's ledger.
 
@@ -77,6 +81,7 @@ def make_app(
         clock: for tokens, expiry and ages.
         tag_key: the town's secret that makes payer tags, 32 bytes.
         random_bytes: gives receiving addresses; `secrets.token_bytes` but for tests and the demo.
+        webhooks: what clients subscribed to.
     """
     app = _bare_app()
     app.state.edge = Edge(
@@ -88,8 +93,9 @@ def make_app(
         clock=clock,
         tag_key=tag_key,
         random_bytes=random_bytes,
+        webhooks=webhooks,
     )
-    app.state.metrics = Metrics(writer)
+    app.state.metrics = Metrics(writer, webhooks)
     app.add_middleware(ShortWay, owner=app, route=api_transfers.router.routes[0])
     app.add_middleware(BodyLimit, bytes_max=BATCH_BYTES_MAX)
     app.add_middleware(CountAnswers, metrics=app.state.metrics)
@@ -103,7 +109,6 @@ def _bare_app() -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for routes in ROUTERS:
         app.include_router(routes)

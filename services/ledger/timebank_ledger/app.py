@@ -27,14 +27,20 @@ from timebank_kit.oidc import open_issuer
 from timebank_kit.settings import read_settings
 from timebank_ledger.access import Access, issuers_of
 from timebank_ledger.api import make_app
+from timebank_ledger.edge import Edge
 from timebank_ledger.follower import Follower
 from timebank_ledger.head import HeadFile
 from timebank_ledger.index import Index, index_url
+from timebank_ledger.metrics import Metrics
 from timebank_ledger.publication import export_town
 from timebank_ledger.settings import Settings
 from timebank_ledger.snapshot import SnapshotFile
 from timebank_ledger.snapshot_job import SnapshotJob
 from timebank_ledger.timer import Timer
+from timebank_ledger.webhook_outlet import Outlet, trusted
+from timebank_ledger.webhook_sender import Source, WebhookSender
+from timebank_ledger.webhook_store import WebhookStore
+from timebank_ledger.webhook_tables import webhooks_url
 from timebank_ledger.writer import Writer
 
 _log = logging.getLogger(__name__)
@@ -55,6 +61,7 @@ class OpenLedger:
     writer: Writer
     index: Index
     follower: Follower
+    sender: WebhookSender
     timer: Timer
     snapshot_job: SnapshotJob
     app: FastAPI
@@ -72,11 +79,23 @@ class OpenLedger:
     def close(self) -> None:
         """Commit what is parked and release everything."""
         self.timer.close()
+        self.sender.close()
         self.follower.close()
         self.snapshot_job.close()
         self.writer.close()
         self.index.close()
+        self.app.state.edge.webhooks.close()
         self.writer.journal.close()
+
+
+def _check_owner(writer: Writer, settings: Settings) -> None:
+    """Raise `WrongJournal` unless the journal is this town's, or a new one in a store where it may begin."""
+    with writer.reading() as book:
+        found = book.identity
+    if found is None:
+        _refuse_another_networks_store(writer.journal, settings)
+    elif (found.network, found.node) != (settings.network, settings.node):
+        raise WrongJournal(f"The journal is {found.origin}'s; set TIMEBANK_LEDGER_JOURNAL_URL to this town's.")
 
 
 def _refuse_another_networks_store(journal: Journal, settings: Settings) -> None:
@@ -89,6 +108,22 @@ def _refuse_another_networks_store(journal: Journal, settings: Settings) -> None
             f"The database in TIMEBANK_LEDGER_JOURNAL_URL holds journals of {', '.join(sorted(networks)[:3])} and none "
             f"of {settings.network}; name this network's database, or an empty one."
         )
+
+
+def _start_sender(app: FastAPI) -> WebhookSender:
+    edge: Edge = app.state.edge
+    metrics: Metrics = app.state.metrics
+    local = edge.settings.webhook_allow_loopback
+    sender = WebhookSender(
+        edge.webhooks,
+        Outlet(monotonic=edge.clock.monotonic, tls=trusted, allow_loopback=local),
+        Source(edge.index, edge.writer.journal, edge.writer.tail, lambda: edge.identity),
+        clock=edge.clock,
+        chance=lambda: int.from_bytes(edge.random_bytes(4)) / 2**32,
+        on_attempt=lambda outcome: metrics.deliveries.labels(outcome).inc(),
+    )
+    sender.start()
+    return sender
 
 
 def open_ledger(
@@ -134,12 +169,7 @@ def open_ledger(
         clock_confirmed=settings.clock_confirmed,
         on_stop=lambda reason: _log.critical("writer stopped", extra={"reason": reason}),
     )
-    with writer.reading() as book:
-        found = book.identity
-        if found is not None and (found.network, found.node) != (settings.network, settings.node):
-            raise WrongJournal(f"The journal is {found.origin}'s; set TIMEBANK_LEDGER_JOURNAL_URL to this town's.")
-        if found is None:
-            _refuse_another_networks_store(journal, settings)
+    _check_owner(writer, settings)
     index = Index(index_url(settings.journal_url), journal, name=originator_of(name).hex)
     token_keys = [] if settings.token_key is None else [b64_decode(settings.token_key)]
     event_keys = [] if settings.event_key is None else [b64_decode(settings.event_key)]
@@ -153,6 +183,7 @@ def open_ledger(
         clock=clock,
         tag_key=read_secret(settings.tag_key_file),
         random_bytes=random_bytes,
+        webhooks=WebhookStore(webhooks_url(settings.journal_url), name=originator_of(name).hex),
     )
     timer = Timer(writer, clock.now)
     timer.start()
@@ -161,6 +192,7 @@ def open_ledger(
         writer=writer,
         index=index,
         follower=Follower(index, writer.tail),
+        sender=_start_sender(app),
         timer=timer,
         snapshot_job=SnapshotJob(writer, every_entries=settings.snapshot_every_entries),
         app=app,

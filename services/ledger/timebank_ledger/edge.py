@@ -34,6 +34,7 @@ from timebank_ledger.commands import Command
 from timebank_ledger.index import Index
 from timebank_ledger.publication import Publication
 from timebank_ledger.settings import Settings
+from timebank_ledger.webhook_store import WebhookStore
 from timebank_ledger.writer import Writer, Written
 
 JSON_BYTES_MAX: Final = 65_536
@@ -67,6 +68,7 @@ class Edge:
     tag_key: bytes
     """The town's secret that makes payer tags."""
     random_bytes: Callable[[int], bytes]
+    webhooks: WebhookStore
     answers: Answers = field(default_factory=Answers)
     followers: threading.BoundedSemaphore = field(init=False)
     rates: RateLimit = field(init=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPMethod
 from typing import Final
 
@@ -10,6 +11,8 @@ from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from timebank_kit.metrics import exposition, new_registry
+from timebank_ledger.webhook_store import WebhookStore
+from timebank_ledger.webhook_tables import STATES
 from timebank_ledger.writer import Writer
 
 METHODS: Final = frozenset(HTTPMethod)
@@ -19,7 +22,7 @@ METHODS: Final = frozenset(HTTPMethod)
 class Metrics:
     """Counts answers by route and status, and reads the writer's gauges when they are scraped."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, webhooks: WebhookStore) -> None:
         self._registry = new_registry()
         self.answers = Counter(
             "timebank_ledger_answers", "HTTP answers.", ["route", "method", "status"], registry=self._registry
@@ -27,6 +30,12 @@ class Metrics:
         self._gauge("entries", "Committed entries of the journal.", lambda: writer.tail.length)
         self._gauge("waiting", "Commands that wait for the writer.", lambda: writer.loop.waiting)
         self._gauge("writer_up", "1 while commands are taken.", lambda: int(writer.loop.reason is None))
+        self.deliveries = Counter(
+            "timebank_ledger_webhook_deliveries", "Hints sent.", ["outcome"], registry=self._registry
+        )
+        counted = Gauge("timebank_ledger_webhooks", "Webhooks by state.", ["state"], registry=self._registry)
+        for state in STATES:
+            counted.labels(state).set_function(partial(webhooks.count, state))
 
     def _gauge(self, name: str, text: str, read: Callable[[], int]) -> None:
         Gauge(f"timebank_ledger_{name}", text, registry=self._registry).set_function(read)

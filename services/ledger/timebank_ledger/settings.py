@@ -74,3 +74,5 @@ class Settings(OidcSettings):
     """How long a reader of the journal's tail may wait for its next entry."""
     followers_max: Annotated[int, Field(ge=1, le=1_000)] = 16
     """Readers of the tail that may wait at the same time."""
+    webhook_allow_loopback: bool = False
+    """Webhooks may be sent to this machine, with http too: for a sandbox and for tests, never for a town."""

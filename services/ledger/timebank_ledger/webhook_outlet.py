@@ -13,9 +13,11 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import httpcore
+import httpx
 
 from timebank_ledger.webhook_target import Target, TargetRefused, address_of, is_public, parse_target
 
@@ -28,6 +30,12 @@ Resolve = Callable[[str, int], list[str]]
 def resolve(host: str, port: int) -> list[str]:
     """The addresses of a name, as this machine's resolver says; raises OSError when there are none."""
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """The authorities of the public web, read once."""
+    return httpx.create_ssl_context()
 
 
 class Answer(NamedTuple):
@@ -44,7 +52,7 @@ class Outlet:
 
     Args:
         monotonic: seconds that only grow.
-        tls: whose certificates are believed.
+        tls: gives whose certificates are believed, when they are needed first.
         allow_loopback: see `parse_target`.
         resolve: asked once for each connection.
         network: makes the connections.
@@ -55,7 +63,7 @@ class Outlet:
         self,
         *,
         monotonic: Callable[[], float],
-        tls: ssl.SSLContext,
+        tls: Callable[[], ssl.SSLContext],
         allow_loopback: bool = False,
         resolve: Resolve = resolve,
         network: httpcore.NetworkBackend | None = None,
@@ -86,13 +94,14 @@ class Outlet:
         try:
             connection = httpcore.HTTPConnection(
                 where.origin,
-                ssl_context=self._tls,
+                ssl_context=self._tls() if target.scheme == "https" else None,
                 network_backend=_Checked(self._network, self._resolve, target, lambda: until - self._monotonic()),
             )
             with (
                 closing(connection),
                 connection.stream("POST", where, headers=[*fixed, *headers], content=body) as answer,
             ):
+                _positive(until - self._monotonic())
                 said = next((value for name, value in answer.headers if name.lower() == b"retry-after"), None)
                 return Answer(answer.status, retry_after=None if said is None else said.decode("latin-1"))
         except TargetRefused:
