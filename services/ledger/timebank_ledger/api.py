@@ -109,6 +109,7 @@ def _bare_app() -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for routes in ROUTERS:
         app.include_router(routes)
