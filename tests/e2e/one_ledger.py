@@ -151,6 +151,13 @@ class OneLedger:
         assert answer.status_code == 200, answer.text
         return int(answer.json()["balance"])
 
+    def moved(self, body: dict[str, Any]) -> int:
+        """What a command of `every_kind` does to the account of Alys: the last one takes the first back."""
+        if "reason" in body and "payer" not in body:
+            return int(self.acknowledged["transfer"][1]["minutes"])
+        sign = {body["payer"]: -1, body["payee"]["account"]: 1}.get("alys", 0)
+        return sign * int(body["minutes"])
+
     def checkpoint_size(self) -> int | None:
         """Entries in the checkpoint that is published now; None when the connection ended without an answer."""
         try:

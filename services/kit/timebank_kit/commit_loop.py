@@ -85,6 +85,7 @@ class CommitLoop(Generic[C, A]):
         self._closing = False
         self._state: State = "running"
         self._reason: str | None = None
+        self._doubts = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -102,6 +103,11 @@ class CommitLoop(Generic[C, A]):
     def waiting(self) -> int:
         """The weight that waits for its batch."""
         return self._weight
+
+    @property
+    def doubts(self) -> int:
+        """How many batches were in doubt."""
+        return self._doubts
 
     def submit(self, command: C, *, weight: int = 1) -> Future[A]:
         """Park a command; its future has the answer, or raises the exception, that `commit` gave for it.
@@ -145,6 +151,7 @@ class CommitLoop(Generic[C, A]):
                 answers = self._commit([parked.command for parked in batch])
                 assert len(answers) == len(batch), f"{len(answers)} answers for {len(batch)} commands"
             except Doubt as doubt:
+                self._doubts += 1
                 self._stop("recovering", str(doubt), batch, doubt)
                 if not self._recovered():
                     return

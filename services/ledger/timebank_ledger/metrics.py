@@ -30,6 +30,7 @@ class Metrics:
         self._gauge("entries", "Committed entries of the journal.", lambda: writer.tail.length)
         self._gauge("waiting", "Commands that wait for the writer.", lambda: writer.loop.waiting)
         self._gauge("writer_up", "1 while commands are taken.", lambda: int(writer.loop.reason is None))
+        self._gauge("doubts", "Times that the writer had to read the tail of its journal back.", lambda: writer.loop.doubts)
         self.deliveries = Counter(
             "timebank_ledger_webhook_deliveries", "Hints sent.", ["outcome"], registry=self._registry
         )
