@@ -94,10 +94,10 @@ def apply(book: Book, entry: e.Entry, *, read: Read = _nothing) -> None:
     caused = type(entry) in CAUSED
     if caused != (entry.in_ is not UNSET) or caused != (book.pending is not None):
         raise Refusal("segment_pending")
-    reading = READING.get(type(entry))
-    if reading is None:
-        RULES[type(entry)](book, entry)
+    rule = RULES.get(type(entry))
+    if rule is not None:
+        rule(book, entry)
     else:
-        reading(book, entry, lambda position: read(position) if position < book.n else None)
+        READING[type(entry)](book, entry, lambda position: read(position) if position < book.n else None)
     book.n += 1
     book.time = entry.time

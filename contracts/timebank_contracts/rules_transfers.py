@@ -89,7 +89,8 @@ def posted(book: Book, entry: e.TransferPosted) -> None:
     if is_service:
         if data.activity is UNSET or data.served_on is UNSET:
             raise Refusal("service_incomplete")
-        if not served_on_is_possible(data.served_on, entry.time[:10]):
+        # The day of a claim was judged when it was made: a confirmation may come months later.
+        if data.claim is UNSET and not served_on_is_possible(data.served_on, entry.time[:10]):
             raise Refusal("served_on_invalid")
     elif data.activity is not UNSET or data.given is not UNSET:
         raise Refusal("purpose_invalid", "Only a service has an activity and given minutes.")

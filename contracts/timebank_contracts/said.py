@@ -38,7 +38,10 @@ def what_is_said(entry: e.Entry) -> Said:
         return Said(reason=entry.data.reason)
     raw = entry.out if isinstance(entry, e.TransferSent) else entry.in_
     message = None if raw is UNSET else m.decode_message(bytes(raw))
-    return _said(message.data) if isinstance(message, m.TransferSentMessage) else Said()
+    said = _said(message.data) if isinstance(message, m.TransferSentMessage) else Said()
+    if isinstance(entry, e.TransferSent) and entry.data.programme is not UNSET:
+        return said._replace(programme=entry.data.programme)
+    return said
 
 
 def _said(data: e.Posted | m.Sent) -> Said:

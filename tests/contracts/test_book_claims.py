@@ -230,6 +230,15 @@ def test_a_claim_is_between_two_holders_who_stay(town: PaperTown) -> None:
     town.write(e.ClaimExpired, e.ClaimNamed(claim=name), by=RULE)
 
 
+def test_a_claim_of_last_year_is_still_confirmed_after_months() -> None:
+    """PROTOCOL.md D2. E-5."""
+    town = make_town(claim_expires_after_days=366)
+    name = claim(town, served_on="2025-03-02")
+    confirm(town, name, served_on="2025-03-02", time=later(town, 200))
+    with pytest.raises(Refusal, match="served_on_invalid"):
+        claim(make_town(), served_on="2025-02-28")
+
+
 def test_an_account_has_a_bounded_number_of_open_claims(town: PaperTown) -> None:
     """PROTOCOL.md D1."""
     names = [claim(town) for _ in range(rules_claims.OPEN_CLAIMS_MAX)]

@@ -120,6 +120,8 @@ def test_a_leaver_gives_what_is_left_to_the_pot_or_to_somebody(town: Town) -> No
     closed = operator.put("/v1/accounts/bryn/state", {"state": "closed", "taker": "library"})
     assert (closed.json()["state"], operator.get("/v1/accounts/bryn").json()["balance"]) == ("closed", 0)
     assert operator.get("/v1/accounts/library").json()["balance"] == 75
+    page = operator.get("/v1/accounts/bryn/statement", format="html").text
+    assert "What was left when the account closed" in page
     refused = operator.put("/v1/accounts/alys/state", {"state": "closed", "taker": "library"})
     assert refused.json()["code"] == "purpose_invalid"
     assert (

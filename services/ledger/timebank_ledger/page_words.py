@@ -50,6 +50,7 @@ _EN: Final = {
     "transfer.returned": "Came back from the other town",
     "transfer.received": "Received from another town",
     "transfer.reversed": "Taken back",
+    "account.closed": "What was left when the account closed",
     # Purposes.
     "purpose.service": "Service",
     "purpose.gift": "Gift",
@@ -146,6 +147,7 @@ _CY: Final = {
     "transfer.returned": "Daeth yn ôl o’r dref arall",
     "transfer.received": "Derbyniwyd o dref arall",
     "transfer.reversed": "Tynnwyd yn ôl",
+    "account.closed": "Yr hyn oedd ar ôl pan gaewyd y cyfrif",
     "purpose.service": "Gwasanaeth",
     "purpose.gift": "Rhodd",
     "purpose.pot": "I’r gronfa gymunedol",

@@ -49,6 +49,8 @@ def due_commands(book: Book, time: str) -> Iterator[c.Command]:
 def _can_pay(book: Book, claim: Claim) -> bool:
     receiver, giver = book.accounts[claim.receiver], book.accounts[claim.giver]
     pays = receiver.state == "open" and receiver.balance - claim.minutes >= receiver.floor
+    if claim.programme and book.accounts[claim.programme].state == "closed":
+        return False
     return pays and giver.state != "closed" and giver.balance + giver.in_transit + claim.minutes <= giver.ceiling
 
 
