@@ -15,9 +15,9 @@ MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:timebank:problem:"
 
 EDGE: Final[dict[str, str]] = {
-    "delivery_unknown": "The log of this webhook has no such delivery; it keeps the last ones only.",
     "client_unknown": "The client is not known here, or its secret is another; ask the town's operator.",
     "cursor_invalid": "This cursor is none that this route gave; send `next` of the page before, unchanged.",
+    "delivery_unknown": "The log of this webhook has no such delivery; it keeps the last ones only.",
     "field_invalid": "A field is missing, unknown or has another form; `errors` names each one.",
     "forbidden": "The token does not allow this; ask for the scope or the account that the detail names.",
     "handle_invalid": "A handle is 1 to 30 of a-z, 0-9 and -, beginning with a letter.",

@@ -77,6 +77,7 @@ TITLES_CY: Final[dict[str, str]] = {
     # What the rules never see.
     "client_unknown": "Nid yw’r cleient yn hysbys yma, neu nid hon yw ei gyfrinach; gofynnwch i weithredwr y dref.",
     "cursor_invalid": "Nid y llwybr hwn a roddodd y cyrchwr hwn; anfonwch `next` y dudalen flaenorol, heb ei newid.",
+    "delivery_unknown": "Nid oes danfoniad o’r fath yng nghofnod y bachyn gwe hwn; dim ond y rhai olaf a gedwir.",
     "field_invalid": "Mae maes ar goll, yn anhysbys neu ar ffurf arall; mae `errors` yn enwi pob un.",
     "forbidden": "Nid yw’r tocyn yn caniatáu hyn; gofynnwch am y cwmpas neu’r cyfrif y mae’r manylyn yn ei enwi.",
     "handle_invalid": "Mae enw defnyddiwr yn 1 i 30 o’r nodau a-z, 0-9 a -, gan ddechrau â llythyren.",
@@ -103,6 +104,9 @@ TITLES_CY: Final[dict[str, str]] = {
     "Retry-After yn eu nodi.",
     "too_slow": "Ni chyrhaeddodd y corff mewn pryd; anfonwch ef eto.",
     "unauthorised": "Anfonwch docyn dilys: Authorization: Bearer <token>.",
+    "url_refused": "Ni anfonir dim i URL o’r fath; rhowch un â https a gwesteiwr cyhoeddus.",
+    "webhook_limit": "Mae cynifer ag a ganiateir; tynnwch un yn gyntaf, neu dewch yn ôl yn nes ymlaen.",
+    "webhook_unknown": "Nid oes gan y cleient fachyn gwe â’r dynodydd hwn.",
     "writer_stopped": "Nid yw’r cyfriflyfr yn derbyn gorchmynion nawr; mae /readyz yn dweud pam. Dewch yn ôl yn nes "
     "ymlaen.",
 }

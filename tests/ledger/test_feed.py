@@ -93,7 +93,7 @@ def test_a_question_out_of_bounds_is_refused(town: Town, name: str, value: int) 
 
 def test_a_cursor_from_another_journal_is_refused_rather_than_waited_for(town: Town) -> None:
     answer = town.operator().get("/v1/events", after=OPENING, wait_seconds=30)
-    assert (answer.status_code, answer.json()["code"]) == (422, "field_invalid")
+    assert (answer.status_code, answer.json()["code"]) == (422, "cursor_invalid")
     assert "begin again" in answer.json()["detail"]
     assert town.operator().get("/v1/events", after=OPENING - 1).json()["events"] == []
 

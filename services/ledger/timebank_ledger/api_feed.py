@@ -81,7 +81,7 @@ def _check_account(edge: Edge, account: str) -> None:
 async def _page(edge: Edge, accounts: Collection[str] | None, *, after: int, limit: int, wait_seconds: float) -> Page:
     """The next events; waits for the first when there is none yet."""
     if after >= edge.length:
-        raise EdgeProblem("field_invalid", "after: the journal is shorter than this cursor; begin again at −1.")
+        raise EdgeProblem("cursor_invalid", "The journal is shorter than this cursor; begin again with after=-1.")
     page = await run_in_threadpool(_look, edge, accounts, after, limit)
     seconds = min(wait_seconds, edge.settings.wait_seconds_max)
     if page.events or page.more or not seconds or not edge.followers.acquire(blocking=False):
