@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from threading import BoundedSemaphore
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
@@ -21,6 +22,7 @@ from timebank_kit.problem_answers import EdgeProblem, answer_problems
 from timebank_kit.web import BodyLimit
 from timebank_ledger import (
     api_accounts,
+    api_bulk,
     api_claims,
     api_edits,
     api_feed,
@@ -47,6 +49,7 @@ API_VERSION = "1"
 router = APIRouter(route_class=GuardedRoute, tags=["node"])
 ROUTERS = (
     api_transfers.router,
+    api_bulk.router,
     api_claims.router,
     api_money.router,
     api_accounts.router,
@@ -97,7 +100,8 @@ def make_app(
     )
     app.state.metrics = Metrics(writer, webhooks)
     app.add_middleware(ShortWay, owner=app, route=api_transfers.router.routes[0])
-    app.add_middleware(BodyLimit, bytes_max=BATCH_BYTES_MAX)
+    app.state.uploads = BoundedSemaphore(api_bulk.UPLOADS_MAX)
+    app.add_middleware(BodyLimit, bytes_max=BATCH_BYTES_MAX, streams=frozenset({api_bulk.PATH}))
     app.add_middleware(CountAnswers, metrics=app.state.metrics)
     return app
 
