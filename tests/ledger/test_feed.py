@@ -215,3 +215,28 @@ def test_an_entry_of_many_accounts_is_never_cut_between_two_pages(town: Town) ->
     partner = town.client("statements:read", subject="housing", accounts=frozenset(names[:60]))
     events = _follow(partner, "/v1/events", [1], after=start - 1)
     assert [len(event["accounts"]) for event in events] == [60, 60]
+
+
+def test_the_town_and_all_its_accounts_together_see_the_same_events(town: Town) -> None:
+    operator = town.operator()
+    both = town.client(
+        "claims:write", "statements:read", subject="b-1", accounts=frozenset({"alys", "bryn", "library", "pot"})
+    )
+    claim = {"giver": "alys", "receiver": "bryn", "minutes": 90, "activity": "garden", "served_on": "2026-03-01"}
+    first, second = (both.post("/v1/claims", claim).json()["id"] for _ in range(2))
+    bryn = town.client("claims:write", subject="bryn", accounts=frozenset({"bryn"}))
+    assert bryn.post(f"/v1/claims/{first}/confirmation", {}).status_code == 201
+    assert both.post(f"/v1/claims/{second}/withdrawal", {}).status_code == 200
+    transfer = town.member("alys").post("/v1/transfers", gift("alys", "bryn", 30)).json()["id"]
+    assert operator.post(f"/v1/transfers/{transfer}/reversal", {"reason": "mistake"}).status_code == 201
+    operator.put("/v1/accounts/library/state", {"state": "frozen"})
+    seen = _follow(both, "/v1/events", [3])
+    assert seen == [event for event in _follow(operator, "/v1/events", [7]) if event["accounts"]]
+    claims = [(event["type"], event["claim"], [one["minutes"] for one in event["accounts"]]) for event in seen]
+    assert claims[-7:-3] == [
+        ("claim.made", first, [0, 0]),
+        ("claim.made", second, [0, 0]),
+        ("transfer.posted", first, [90, -90]),
+        ("claim.withdrawn", second, [0, 0]),
+    ]
+    assert [event["transfer"] for event in seen[-3:]] == [transfer, transfer, None]

@@ -48,11 +48,8 @@ def rows_of(
         message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
         transfer = transfer_of(identity, entry, message)
         rows.accounts += [{"account": account, "kind": kind, "position": entry.n} for account, kind in _opened(entry)]
-        moved = {} if entry.postings is UNSET else dict(entry.postings)
-        for account in _concerned(entry, read):
-            moved.setdefault(account, 0)
         kind = e.entry_type(entry)
-        for account, minutes in moved.items():
+        for account, minutes in accounts_of(entry, read).items():
             line = {"account": account, "position": entry.n, "time": entry.time, "type": kind}
             rows.lines.append({**line, "minutes": minutes, "transfer": transfer})
         if message is not None:
@@ -77,6 +74,19 @@ def _subjects(entry: e.Entry, transfer: str | None) -> list[str]:
         case e.MoneyRecordedEntry(data=money):
             return [about for about in (money.transfer, money.corrects) if about is not UNSET]
     return [] if transfer is None else [transfer]
+
+
+def accounts_of(entry: e.Entry, read: Callable[[int], e.Entry]) -> dict[str, int]:
+    """The accounts that an entry concerns, with the minutes of each: 0 where it moves none.
+
+    Args:
+        entry: any.
+        read: the entry at a position, for those that name one.
+    """
+    moved = {} if entry.postings is UNSET else dict(entry.postings)
+    for account in _concerned(entry, read):
+        moved.setdefault(account, 0)
+    return moved
 
 
 def _concerned(entry: e.Entry, read: Callable[[int], e.Entry]) -> list[str]:
