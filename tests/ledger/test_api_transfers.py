@@ -17,6 +17,9 @@ def test_a_transfer_is_answered_with_its_id_state_and_position(town: Town) -> No
         "position": 6,
         "time": "2026-03-02T10:00:00.000Z",
         "reason": None,
+        "claim": None,
+        "postings": None,
+        "reversed_minutes": None,
     }
     assert answer.headers["X-Position"] == "7"
 
@@ -156,7 +159,7 @@ def test_a_reversal_takes_the_whole_transfer_back_once(town: Town) -> None:
     assert operator.post(path, {"reason": "mistake"}, key="r").json() == back.json()
     assert operator.post(path, {"reason": "mistake"}).json()["code"] == "already_reversed"
     now = operator.get(f"/v1/transfers/{made['id']}").json()
-    assert now == made | {"state": "reversed", "reason": "mistake"}
+    assert now == made | {"state": "reversed", "reason": "mistake", "reversed_minutes": 90}
 
 
 def test_a_transfer_is_unknown_to_those_whose_accounts_it_does_not_touch(town: Town) -> None:

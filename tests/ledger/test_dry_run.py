@@ -94,6 +94,17 @@ def test_a_dry_run_of_a_batch_lets_later_commands_meet_the_earlier_ones(town: To
     assert seen(tried) == seen(done)
 
 
+def test_a_group_session_shows_its_split_before_it_is_confirmed(town: Town) -> None:
+    session = {"sharing": ["alys", "library"], "shared_minutes": 61, "leaders": [["bryn", 90]]}
+    said = {"session": session, "purpose": "service", "activity": "garden", "served_on": "2026-03-01"}
+    operator = town.operator()
+    give = {"payer": "alys", "payee": {"account": "pot"}, "minutes": 100, "purpose": "pot", **CONFIRMED}
+    assert operator.post("/v1/transfers", give).status_code == 201
+    tried = operator.post("/v1/transfers", said, params={"dry_run": "true"}, key="k")
+    assert dict(tried.json()["postings"]) == {"alys": -31, "library": -30, "pot": -29, "bryn": 90}
+    assert seen(operator.post("/v1/transfers", said, key="k")) == seen(tried)
+
+
 def test_a_misspelt_dry_run_is_never_the_real_thing(town: Town) -> None:
     for params in ({"dryrun": "true"}, {"dry_run": "please"}, {"dry-run": "1"}):
         answer = town.member("alys").post("/v1/transfers", gift("alys", "bryn", 30), params=params)
