@@ -14,6 +14,7 @@ from deploy.bench.bench_http import bench_http
 from deploy.bench.bench_journal import bench_journal
 from deploy.bench.bench_plain import bench_plain
 from deploy.bench.bench_raw import bench_raw
+from deploy.bench.bench_startup import bench_startup
 from deploy.bench.bench_towns import bench_towns
 from deploy.bench.setting import BenchTrouble, Setting, open_setting
 from deploy.bench.table import Figure, Figures, print_table, show, write_json
@@ -23,6 +24,7 @@ SUBJECTS: tuple[Callable[[Setting], None], ...] = (
     bench_journal,
     bench_plain,
     bench_raw,
+    bench_startup,
     bench_http,
     bench_towns,
     bench_audit,
@@ -42,9 +44,7 @@ def run(console: Console, *, quick: bool, only: str, out: Path) -> int:
                 console.print(f"[red]{subject.__name__}[/]: {error}")
         servers = [line for line in setting.servers.report() if "not started" not in line]
     if not figures.found and not trouble:
-        console.print(
-            f"No subject matches {only}: try journal.*, plain_eventsourcing.*, http.*, town_to_town.*, audit."
-        )
+        console.print(f"No subject matches {only}: try journal.*, startup.*, memory.*, http_*, town_to_town.*, audit.")
         return 1
     print_table(console, figures.found)
     for line in servers:

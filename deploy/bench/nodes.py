@@ -32,6 +32,7 @@ from timebank_federation.registries import Registries
 from timebank_kit.clock import SystemClock
 from timebank_kit.garbage import spare_what_stands
 from timebank_kit.web import RunningServer
+from timebank_ledger.app import OpenLedger
 from timebank_node.compose import PEER_SECONDS, Surroundings, compose_ledger, open_town
 from timebank_node.home import Home, make_home, open_home
 from timebank_node.network import first_registry
@@ -139,15 +140,22 @@ def make_towns(setting: Setting, network: str, names: Sequence[str], urls: Seque
     return plans
 
 
+@contextmanager
+def opened_ledger(plan: Plan) -> Iterator[OpenLedger]:
+    """The ledger of a town that does not run, in this process; closed well at the end."""
+    with httpx.Client() as peer_http:
+        ledger = compose_ledger(open_home(plan.folder), _surroundings(plan, peer_http, None))
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+
 def export(plan: Plan, folder: Path) -> Path:
     """Export the log of a town that is stopped; returns the folder."""
     home = open_home(plan.folder)
-    with httpx.Client() as peer_http:
-        ledger = compose_ledger(home, _surroundings(plan, peer_http, None))
-        try:
-            ledger.export(folder, vkey=home.vkey, registries=Registries(home.registry_folder).envelopes)
-        finally:
-            ledger.close()
+    with opened_ledger(plan) as ledger:
+        ledger.export(folder, vkey=home.vkey, registries=Registries(home.registry_folder).envelopes)
     return folder
 
 
