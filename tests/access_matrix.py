@@ -155,7 +155,8 @@ def _bodies(route: Route, document: Json, bound: Mapping[str, str], other: str) 
         for value in [*examples, *_variants(schema, document)]:
             yield {"json": _bind(value, bound, other)}
     elif media == "application/x-www-form-urlencoded":
-        for value in _variants(schema, document):
+        examples = [route.body["example"]] if "example" in route.body else []
+        for value in [*examples, *_variants(schema, document)]:
             yield {"data": value}
     else:
         yield {"content": b"{}\n", "headers": {"Content-Type": media}}

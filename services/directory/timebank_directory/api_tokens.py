@@ -31,6 +31,20 @@ _ONE_WAY: Final = (
     "Prove who the client is in one way: client_id with client_secret, Basic authentication, or client_assertion with "
     "its type."
 )
+_EXAMPLE: Final = {
+    "requestBody": {
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "example": {
+                    "grant_type": "client_credentials",
+                    "client_id": "office",
+                    "client_secret": "Zk1qX3vN8pR5tW7yB2dF4hJ6mQ9sU0aE",
+                    "scope": "accounts:read",
+                }
+            }
+        }
+    }
+}
 ClientId = Annotated[str, Form(max_length=64, description="As the operator made it.", examples=["office"])]
 ClientSecret = Annotated[str, Form(max_length=256, description="Its secret.", examples=["v3Kx…"])]
 AssertionType = Annotated[
@@ -57,7 +71,7 @@ class Proof(NamedTuple):
     assertion: str = ""
 
 
-@router.post("/v1/token", operation_id="getToken", openapi_extra=PUBLIC)
+@router.post("/v1/token", operation_id="getToken", openapi_extra=PUBLIC | _EXAMPLE)
 def get_token(
     directory: TheDirectory,
     response: Response,
