@@ -232,3 +232,6 @@ class Readiness(Model):
     state: Literal["ready", "stopped"]
     reason: str | None = Field(default=None, description="Why no command is taken, and what to do.")
     entries: Count
+    trouble: list[str] = Field(
+        default=[], description="What does not work although commands are taken, and what to do.", examples=[[]]
+    )

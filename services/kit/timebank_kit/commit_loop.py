@@ -34,6 +34,10 @@ class Doubt(Exception):
     """It is not known whether a batch was written: recover before going on. Its text is the reason."""
 
 
+class Unwritten(Doubt):
+    """A batch was surely not written, and recovery must come first. Its text is the reason."""
+
+
 class Halt(Exception):
     """Nothing more may be written by this process. Its text is the reason."""
 
@@ -58,8 +62,8 @@ class CommitLoop(Generic[C, A]):
     """Runs `commit` over batches in one named thread.
 
     Args:
-        commit: writes a batch and returns an answer or an exception for each command, in order. It may raise `Doubt`
-            or `Halt`; anything else is a bug and halts the loop.
+        commit: writes a batch and returns an answer or an exception for each command, in order. It may raise `Doubt`,
+            `Unwritten` or `Halt`; anything else is a bug and halts the loop.
         recover: makes the state whole again after a `Doubt`; tried again, with back-off, until it returns.
         queue_limit: weight that may wait.
         batch_limit: weight in one batch; a heavier command has a batch of its own.
@@ -152,7 +156,8 @@ class CommitLoop(Generic[C, A]):
                 assert len(answers) == len(batch), f"{len(answers)} answers for {len(batch)} commands"
             except Doubt as doubt:
                 self._doubts += 1
-                self._stop("recovering", str(doubt), batch, doubt)
+                known = isinstance(doubt, Unwritten)
+                self._stop("recovering", str(doubt), batch, Stopped(str(doubt)) if known else doubt)
                 if not self._recovered():
                     return
             except Halt as halt:

@@ -32,6 +32,7 @@ class JournalTrouble(Exception):
     ├── PositionTaken    another writer wrote this position: stop
     ├── KeyTaken         another record has this key
     ├── TailMissing      the record before is not there: the store was replaced by an older one
+    ├── NoRoom           the store's disk is full: make room
     ├── OutcomeUnknown   the commit may or may not have happened: read the tail back
     └── UnsafeStorage    the store would lose what it acknowledged: refuse to open
     """
@@ -47,6 +48,10 @@ class KeyTaken(JournalTrouble):
 
 class TailMissing(JournalTrouble):
     """The record before the first one is not in the store; nothing of the append was written."""
+
+
+class NoRoom(JournalTrouble):
+    """The store's disk is full; nothing of the append was written. `reopen` says so until there is room."""
 
 
 class OutcomeUnknown(JournalTrouble):
@@ -70,6 +75,7 @@ class Journal(Protocol):
             PositionTaken: another writer was there; nothing was written.
             KeyTaken: a record has one of the keys, or two of these have the same; nothing was written.
             TailMissing: the record before is not there; nothing was written.
+            NoRoom: the disk is full; nothing was written.
             OutcomeUnknown: nobody knows.
         """
 
@@ -95,7 +101,7 @@ class Journal(Protocol):
         """Give up every connection and make new ones; afterwards `length` and `read` tell the truth.
 
         Raises:
-            JournalTrouble: the store still cannot be reached; try again later.
+            JournalTrouble: the store still cannot be reached, or has no room for an append; try again later.
         """
 
     def close(self) -> None:
@@ -138,6 +144,11 @@ def tail_missing(position: int) -> TailMissing:
     return TailMissing(
         f"Position {position - 1} is missing in the store, which was replaced by an older one: restore the newer one."
     )
+
+
+def no_room(store: str) -> NoRoom:
+    """The trouble of a full disk."""
+    return NoRoom(f"The disk of the {store} is full, and nothing was written: make room on it. Writing then goes on.")
 
 
 def originator_of(name: str) -> UUID:

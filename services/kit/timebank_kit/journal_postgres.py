@@ -8,6 +8,7 @@ the writer's connection before may still be doing there has ended when `reopen` 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,7 @@ from timebank_kit.journal import (
     UnsafeStorage,
     check_sequence,
     key_taken,
+    no_room,
     position_taken,
     scan,
     tail_missing,
@@ -72,10 +74,13 @@ _ME = """
 SELECT pid, backend_start, (SELECT setting::integer FROM pg_settings WHERE name = 'statement_timeout')
 FROM pg_stat_activity WHERE pid = pg_backend_pid()
 """
+_ROOM = "CREATE TEMPORARY TABLE room AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, 1024) AS n"
+"""A megabyte: more than one batch and its pages."""
 _END = "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
 END_MILLISECONDS = 2_000
 """How long a session that was given up may take to end."""
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
+_log = logging.getLogger(__name__)
 READERS_MAX = 8
 CONNECT_SECONDS = 5
 ANSWER_SECONDS_MORE = 2.0
@@ -99,6 +104,7 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
         self._originator = originator
         self._answer_seconds = CONNECT_SECONDS + 0.0
         self._session: tuple[int, datetime] | None = None
+        self._full = False
         self._writer = self._connect()
         try:
             with self._writer.transaction():
@@ -123,6 +129,9 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
         except errors.UniqueViolation as error:
             # Both may be violated, and the server names one: a second writer is the greater trouble.
             raise position_taken(first) if self.read(first, 1) else key_taken() from error
+        except errors.DiskFull as error:
+            self._full = True
+            raise no_room("PostgreSQL server") from error
         except psycopg.Error as error:
             raise OutcomeUnknown(f"PostgreSQL failed in an append: {_first_line(error)}.") from error
         if not inserted:
@@ -162,9 +171,22 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
         return 0 if rows[0][0] is None else int(rows[0][0]) + 1
 
     def reopen(self) -> None:
+        if self._full:
+            self._check_room()
         self.close()
         self._writer = self._connect()
         self.datastore = self._open_datastore()
+
+    def _check_room(self) -> None:
+        """A temporary table grows on the same disk, and goes with its transaction."""
+        try:
+            with self._writer.transaction(force_rollback=True):
+                self._writer.execute(_ROOM)
+        except errors.DiskFull as error:
+            raise no_room("PostgreSQL server") from error
+        except psycopg.Error:
+            _log.info("the room on the server's disk is not known", exc_info=True)
+        self._full = False
 
     def _end_session_before(self, connection: psycopg.Connection[Any]) -> None:
         """What was sent to a server that answers late may still be written: first its session ends."""

@@ -6,6 +6,8 @@ borrow connections of their own, so that they neither wait for the writer nor ho
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,6 +27,7 @@ from timebank_kit.journal import (
     UnsafeStorage,
     check_sequence,
     key_taken,
+    no_room,
     position_taken,
     scan,
     tail_missing,
@@ -52,6 +55,8 @@ of their index as it has records, and the default settings would copy them into 
 IDLE_READERS = 8
 """Connections for reading that are kept for the next reader."""
 KEYS_PER_STATEMENT = 500
+ROOM_BYTES = 1 << 20
+"""What must be free on a disk that was full before an append is tried again: more than one batch and its pages."""
 
 
 class SQLiteJournal(SQLiteAggregateRecorder, Journal):
@@ -73,6 +78,7 @@ class SQLiteJournal(SQLiteAggregateRecorder, Journal):
         self._idle: list[sqlite3.Connection] = []
         self._idle_lock = threading.Lock()
         self._generation = 0
+        self._full = False
         super().__init__(SQLiteDatastore(str(self.path)))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +113,9 @@ class SQLiteJournal(SQLiteAggregateRecorder, Journal):
             raise self._refusal(first) from error
         except sqlite3.Error as error:
             self._roll_back()
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                self._full = True
+                raise no_room(f"SQLite journal {self.path.name}") from error
             raise OutcomeUnknown(f"SQLite failed in an append: {error}.") from error
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
@@ -150,6 +159,9 @@ class SQLiteJournal(SQLiteAggregateRecorder, Journal):
         return 0 if last is None else int(last) + 1
 
     def reopen(self) -> None:
+        if self._full:
+            # Readers keep their connections: on a full disk none could be made.
+            self._check_room()
         self._drop_connections()
         try:
             self._writer = self._connect_writer()
@@ -159,6 +171,18 @@ class SQLiteJournal(SQLiteAggregateRecorder, Journal):
     def close(self) -> None:
         self._drop_connections()
         self.datastore.close()
+
+    def _check_room(self) -> None:
+        beside = self.path.with_name(self.path.name + "-room")
+        try:
+            with beside.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, ROOM_BYTES)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise no_room(f"SQLite journal {self.path.name}") from error
+        finally:
+            beside.unlink(missing_ok=True)
+        self._full = False
 
     def _has(self, position: int) -> bool:
         statement = "SELECT 1 FROM stored_events WHERE originator_id = ? AND originator_version = ?"

@@ -98,7 +98,7 @@ def make_app(
         random_bytes=random_bytes,
         webhooks=webhooks,
     )
-    app.state.metrics = Metrics(writer, webhooks)
+    app.state.metrics = Metrics(writer, index, webhooks)
     app.add_middleware(ShortWay, owner=app, route=api_transfers.router.routes[0])
     app.state.uploads = BoundedSemaphore(api_bulk.UPLOADS_MAX)
     app.add_middleware(BodyLimit, bytes_max=BATCH_BYTES_MAX, streams=frozenset({api_bulk.PATH}))
@@ -143,7 +143,8 @@ async def is_ready(edge: TheEdge) -> Readiness:
         raise EdgeProblem("writer_stopped", reason)
     if not edge.length:
         raise EdgeProblem("writer_stopped", "The journal is empty; `timebank node init` writes its first entries.")
-    return Readiness(state="ready", entries=edge.length)
+    trouble = [text for text in (edge.writer.head_trouble, edge.index.trouble) if text is not None]
+    return Readiness(state="ready", entries=edge.length, trouble=trouble)
 
 
 @router.get(

@@ -152,6 +152,8 @@ class Index:
         self._position = 0
         self._heads: dict[str, StreamHead] = {}
         self._reader = EntryReader()
+        self.trouble: str | None = None
+        """Why it could not follow the journal, when it tried last, and what to do."""
         self._doubtful = False
         """A chunk's commit failed: the database says how far the index is, not this object."""
         try:
@@ -180,19 +182,29 @@ class Index:
     def advance_chunk(self, length: int) -> int:
         """Index at most one chunk of what is missing up to `length`; returns how many entries it took."""
         with self._lock:
-            if self._doubtful:
-                self._open()
-            count = min(CHUNK_ENTRIES, length - self._position)
-            records = self._journal.read(self._position, count) if count > 0 else []
-            if not records:
-                return 0
-            entries = self._reader.read([record.state for record in records])
-            rows, heads = rows_of(entries, dict(self._heads), self._read)
-            last = sha256(records[-1].state).hexdigest()
-            self._mending(lambda: self._store(rows, self._position + len(records), last))
-            self._position += len(records)
-            self._heads = heads
-            return len(records)
+            try:
+                taken = self._take_chunk(length)
+            except (sa.exc.SQLAlchemyError, JournalTrouble) as error:
+                why = str(getattr(error, "orig", error)).partition("\n")[0]
+                self.trouble = f"The index does not follow the journal ({why}): make room on its disk, or see its log."
+                raise
+            self.trouble = None
+            return taken
+
+    def _take_chunk(self, length: int) -> int:
+        if self._doubtful:
+            self._open()
+        count = min(CHUNK_ENTRIES, length - self._position)
+        records = self._journal.read(self._position, count) if count > 0 else []
+        if not records:
+            return 0
+        entries = self._reader.read([record.state for record in records])
+        rows, heads = rows_of(entries, dict(self._heads), self._read)
+        last = sha256(records[-1].state).hexdigest()
+        self._mending(lambda: self._store(rows, self._position + len(records), last))
+        self._position += len(records)
+        self._heads = heads
+        return len(records)
 
     def _store(self, rows: Rows, position: int, last_sha256: str) -> None:
         self._doubtful = True

@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from timebank_kit.metrics import exposition, new_registry
+from timebank_ledger.index import Index
 from timebank_ledger.webhook_store import WebhookStore
 from timebank_ledger.webhook_tables import STATES
 from timebank_ledger.writer import Writer
@@ -22,7 +23,7 @@ METHODS: Final = frozenset(HTTPMethod)
 class Metrics:
     """Counts answers by route and status, and reads the writer's gauges when they are scraped."""
 
-    def __init__(self, writer: Writer, webhooks: WebhookStore) -> None:
+    def __init__(self, writer: Writer, index: Index, webhooks: WebhookStore) -> None:
         self._registry = new_registry()
         self.answers = Counter(
             "timebank_ledger_answers", "HTTP answers.", ["route", "method", "status"], registry=self._registry
@@ -30,7 +31,9 @@ class Metrics:
         self._gauge("entries", "Committed entries of the journal.", lambda: writer.tail.length)
         self._gauge("waiting", "Commands that wait for the writer.", lambda: writer.loop.waiting)
         self._gauge("writer_up", "1 while commands are taken.", lambda: int(writer.loop.reason is None))
-        self._gauge("doubts", "Times that the writer had to read the tail of its journal back.", lambda: writer.loop.doubts)
+        self._gauge("doubts", "Times that the journal's tail was read back.", lambda: writer.loop.doubts)
+        self._gauge("published", "Entries that the head file says are published.", lambda: writer.published)
+        self._gauge("indexed", "Entries that statements are read from.", lambda: index.position)
         self.deliveries = Counter(
             "timebank_ledger_webhook_deliveries", "Hints sent.", ["outcome"], registry=self._registry
         )

@@ -29,8 +29,8 @@ from timebank_contracts.keys import SigningKey
 from timebank_contracts.moments import show_time
 from timebank_contracts.registry import Registry, open_registry
 from timebank_kit.clock import Clock
-from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped
-from timebank_kit.journal import Journal, JournalTrouble, PositionTaken, TailMissing
+from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped, Unwritten
+from timebank_kit.journal import Journal, JournalTrouble, NoRoom, PositionTaken, TailMissing
 from timebank_kit.tail import Tail
 from timebank_ledger import commands as c
 from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
@@ -100,6 +100,8 @@ class Writer:
         self._doubted: Batch | None = None
         """The journal may have it or not."""
         self._checkpoint: tuple[int, float, bytes] | None = None
+        self.head_trouble: str | None = None
+        """Why the last checkpoint could not be published, and what to do."""
         self._state = Committed()
         self._batch = self._state.begin()
         self._broken = False
@@ -172,13 +174,20 @@ class Writer:
                 note = sign_checkpoint(Checkpoint(origin, tree.size, root), self._log_key)
                 try:
                     self._head.remember(tree.size, root)
-                except HeadNotWritten:
+                    self.head_trouble = None
+                except HeadNotWritten as trouble:
+                    self.head_trouble = str(trouble)
                     if last is None or fresh:
                         raise
                     _log.warning("no new checkpoint is published", extra={"size": last[0]}, exc_info=True)
                     return last[2]
                 self._checkpoint = last = (tree.size, now, note)
             return last[2]
+
+    @property
+    def published(self) -> int:
+        """How many entries the head file says are published."""
+        return self._head.size
 
     def keep_snapshot(self) -> bool:
         """Write what is committed now as the snapshot; returns whether it was done.
@@ -259,6 +268,8 @@ class Writer:
             raise self._halted(
                 f"{other} Another process writes this journal, or it was replaced: run one only."
             ) from other
+        except NoRoom as full:
+            raise Unwritten(str(full)) from full
         except JournalTrouble as trouble:
             self._doubted = batch
             raise Doubt(f"The commit's outcome is unknown: {trouble}") from trouble
