@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +233,28 @@ def test_webhooks_outlive_a_restart_in_a_file_that_nobody_else_reads(tmp_path: P
     assert again.page(None, after="", limit=9) == [_endpoint()]
     assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
     again.close()
+
+
+def test_the_error_of_a_database_repeats_no_secret(tmp_path: Path) -> None:
+    store = WebhookStore(f"sqlite:///{tmp_path}/webhooks.db", name="test")
+    _add(store, _endpoint())
+    with pytest.raises(sa.exc.IntegrityError) as trouble:
+        _add(store, _endpoint(), key="other")
+    assert "whsec_" not in str(trouble.value)
+    assert URL not in str(trouble.value)
+    store.close()
+
+
+def test_a_secret_that_was_changed_leaves_the_file(tmp_path: Path) -> None:
+    store = WebhookStore(f"sqlite:///{tmp_path}/webhooks.db", name="test")
+    secrets = [f"whsec_{letter * 43}=" for letter in "ABC"]
+    _add(store, _endpoint()._replace(secret=secrets[0]))
+    for n, (old, new) in enumerate(pairwise(secrets)):
+        change = store.edit(_endpoint().id, partial(Endpoint._replace, secret=new, old_secret=old))
+        store.ask(Asked(owner="o", key=f"s{n}", digest="d", now=n), _endpoint().id, change)
+    store.close()
+    raw = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert [secret.encode() in raw for secret in secrets] == [False, True, True]
 
 
 def test_keys_are_remembered_in_a_bounded_number(town: Town) -> None:

@@ -398,3 +398,28 @@ def test_threads_of_its_own_deliver_until_they_are_closed(town: Town, receiver: 
     finally:
         sender.close()
     assert receiver.positions == positions
+
+
+def test_a_slow_receiver_does_not_hold_up_the_others(town: Town, receiver: Receiver) -> None:
+    done = threading.Event()
+
+    def count(_: object) -> Said:
+        if len(receiver.received) == 3:
+            done.set()
+        return Said(204)
+
+    receiver.answer = count
+    with open_receiver() as slow:
+        # It answers when the other has had everything, and not before.
+        slow.answer = lambda _: Said(204 if done.wait(60) else 500)
+        subscribe(town, slow)
+        subscribe(town, receiver)
+        sender = sender_of(town)
+        sender.start()
+        try:
+            positions = pay(town, 5, 6, 7)
+            town.index.advance_to(town.writer.tail.length)
+            assert done.wait(60)
+        finally:
+            sender.close()
+    assert receiver.positions == positions

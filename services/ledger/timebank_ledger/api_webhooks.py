@@ -112,12 +112,9 @@ def edit_webhook(
 @router.delete("/{webhook}", operation_id="deleteWebhook", status_code=204, openapi_extra=needs(*_SCOPES, keyed=True))
 def delete_webhook(edge: TheEdge, caller: TheCaller, key: TheKey, webhook: WebhookPath, dry_run: TheDryRun) -> Response:
     """End a subscription; its log goes with it."""
-
-    def remove(connection: Any) -> Changed:
+    if edge.webhooks.find(webhook) is not None:
         _own(edge, caller, webhook)
-        return edge.webhooks.remove(webhook)(connection)
-
-    _Asking(edge, caller, key, dry_run=dry_run).ask(webhook, remove, kind="delete")
+    _Asking(edge, caller, key, dry_run=dry_run).ask(webhook, edge.webhooks.remove(webhook), kind="delete")
     return Response(status_code=204)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +21,6 @@ from timebank_contracts.errors import Refusal
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger.webhook_retry import Step
 from timebank_ledger.webhook_tables import (
-    STATES,
     Delivery,
     Endpoint,
     State,
@@ -76,8 +76,13 @@ class WebhookStore:
     def __init__(self, url: str, *, name: str) -> None:
         self.tables = Tables(name)
         self.engine = open_engine(url)
-        self._lock = threading.RLock()
+        self._writing = threading.Lock()
+        """A change reads before it writes, so changes come one after another."""
+        self._reading: AbstractContextManager[Any] = self._writing if url == "sqlite://" else nullcontext()
+        """A database in memory has one connection only."""
         self.tables.metadata.create_all(self.engine)
+        self._counts: dict[str, int] = {}
+        self._recount()
 
     def close(self) -> None:
         """Release the database."""
@@ -98,7 +103,7 @@ class WebhookStore:
             EdgeProblem: what `change` refuses.
         """
         keys = self.tables.keys
-        with self._lock, self.engine.connect() as connection, connection.begin() as act:
+        with self._writing, self.engine.connect() as connection, connection.begin() as act:
             found = (keys.c.owner == asked.owner) & (keys.c.key == asked.key)
             before = connection.execute(sa.select(keys).where(found)).one_or_none()
             if before is not None:
@@ -113,7 +118,9 @@ class WebhookStore:
             self._forget_keys(connection, asked.owner)
             if asked.dry_run:
                 act.rollback()
-            return changed
+                return changed
+        self._recount()
+        return changed
 
     def add(self, endpoint: Endpoint) -> Change:
         """A change that adds an endpoint; `webhook_limit` when the client or the town has too many."""
@@ -173,7 +180,7 @@ class WebhookStore:
 
     def find(self, endpoint: str) -> Endpoint | None:
         """An endpoint, or None."""
-        with self._lock, self.engine.connect() as connection:
+        with self._reading, self.engine.connect() as connection:
             return self._endpoint(connection, endpoint)
 
     def page(self, owner: str | None, *, after: str, limit: int) -> list[Endpoint]:
@@ -191,10 +198,8 @@ class WebhookStore:
         return [delivery_of(row) for row in self._rows(wanted.order_by(c.n.desc()).limit(limit))]
 
     def count(self, state: State) -> int:
-        """How many endpoints are in a state."""
-        assert state in STATES
-        count = sa.select(sa.func.count()).select_from(self.tables.endpoints)
-        return int(self._rows(count.where(self.tables.endpoints.c.state == state))[0][0])
+        """How many endpoints are in a state, as of the last change: no database is asked, so this never waits."""
+        return self._counts.get(state, 0)
 
     # What the sender does ----------------------------------------------------------------------------------------
 
@@ -223,7 +228,7 @@ class WebhookStore:
         Returns:
             The endpoint as it is now; None when it was moved, disabled or removed meanwhile.
         """
-        with self._lock, self.engine.begin() as connection:
+        with self._writing, self.engine.begin() as connection:
             now = self._endpoint(connection, served.id)
             if now is None or (now.position, now.state) != (served.position, served.state):
                 return None
@@ -236,12 +241,14 @@ class WebhookStore:
                 deliveries=now.deliveries + 1,
             )
             self._note(connection, moved, delivery._replace(n=moved.deliveries))
-            return moved
+        if moved.state != served.state:
+            self._recount()
+        return moved
 
     def settle_again(self, delivery: Delivery, step: Step) -> None:
         """Note what became of a delivery that was sent again by hand; the endpoint's state and cursor stand."""
         c = self.tables.deliveries.c
-        with self._lock, self.engine.begin() as connection:
+        with self._writing, self.engine.begin() as connection:
             now = self._endpoint(connection, delivery.endpoint)
             found = (c.endpoint == delivery.endpoint) & (c.n == delivery.n) & (c.outcome == "waiting")
             said: dict[str, Any] = {"outcome": step.outcome, "status": delivery.status, "failure": step.failure}
@@ -253,17 +260,18 @@ class WebhookStore:
 
     def move(self, served: Endpoint, *, position: int) -> None:
         """Move the cursor past entries that the endpoint does not want."""
-        with self._lock, self.engine.begin() as connection:
+        with self._writing, self.engine.begin() as connection:
             now = self._endpoint(connection, served.id)
             if now is not None and now.position == served.position:
                 self._replace(connection, now._replace(position=position))
 
     def stop(self, served: Endpoint, failure: str) -> None:
         """Let an endpoint wait for somebody to resume it."""
-        with self._lock, self.engine.begin() as connection:
+        with self._writing, self.engine.begin() as connection:
             now = self._endpoint(connection, served.id)
             if now is not None and now.state == "active":
                 self._replace(connection, now._replace(state="failing", failure=failure))
+        self._recount()
 
     # Rows --------------------------------------------------------------------------------------------------------
 
@@ -303,6 +311,10 @@ class WebhookStore:
         if limit is not None:
             connection.execute(self.tables.keys.delete().where(c.owner == owner, c.at <= limit))
 
+    def _recount(self) -> None:
+        state = self.tables.endpoints.c.state
+        self._counts = dict(self._rows(sa.select(state, sa.func.count()).group_by(state)))
+
     def _rows(self, wanted: sa.Select[Any]) -> list[Any]:
-        with self._lock, self.engine.connect() as connection:
+        with self._reading, self.engine.connect() as connection:
             return list(connection.execute(wanted))

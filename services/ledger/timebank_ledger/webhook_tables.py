@@ -21,12 +21,15 @@ from typing import Any, Final, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
+from timebank_kit.answer_limit import AnswerLimit
 from timebank_ledger.index import index_url
 
 State = Literal["active", "failing", "gone"]
 """failing: nothing is sent until somebody resumes it; gone: the receiver said so with 410."""
 Outcome = Literal["delivered", "failed", "waiting"]
 STATES: Final[tuple[State, ...]] = ("active", "failing", "gone")
+CONNECTIONS_MAX: Final = 4
+CONNECT_SECONDS: Final = 5
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -97,21 +100,30 @@ def webhooks_url(journal_url: str) -> str:
 
 
 def open_engine(url: str) -> sa.Engine:
-    """An engine for the webhooks; a new file is made for its owner alone."""
+    """An engine for the webhooks, whose errors repeat no row; a new file is made for its owner alone."""
     if url == "sqlite://":
-        return sa.create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-    engine = sa.create_engine(url)
+        options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        return sa.create_engine(url, hide_parameters=True, **options)
+    engine = sa.create_engine(url, hide_parameters=True, pool_size=CONNECTIONS_MAX, pool_pre_ping=True)
     if engine.dialect.name == "sqlite":
         assert engine.url.database is not None
         os.close(os.open(Path(engine.url.database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         sa.event.listen(engine, "connect", _tune_sqlite)
+    else:
+        sa.event.listen(engine, "do_connect", _connect_postgres)
     return engine
 
 
 def _tune_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    """A delivery that was noted is on the disk: nothing is sent twice without need, and nothing left out."""
+    """A delivery that was noted is on the disk, and the bytes of a secret that was changed are not."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=ON")
+
+
+def _connect_postgres(_: object, __: object, arguments: Any, options: dict[str, Any]) -> AnswerLimit:
+    """A connection whose every wait ends."""
+    return AnswerLimit.connect(*arguments, **{"connect_timeout": CONNECT_SECONDS, **options})
 
 
 class Tables:
