@@ -24,6 +24,10 @@ class WrongPeriod(Malformed):
     """What was asked is no period; the text begins with the field's name."""
 
 
+class WrongCursor(WrongPeriod):
+    """The cursor is none that this ledger gave for such a journal."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
     """Journal positions `start` to `stop` − 1, and the days that were asked for, if days were."""
@@ -43,16 +47,16 @@ def read_cursor(cursor: str, *, length: int) -> Period:
     """The period in a cursor.
 
     Raises:
-        WrongPeriod: the text is none that this ledger gave for a journal of this length.
+        WrongCursor: the text is none that this ledger gave for a journal of this length.
     """
     try:
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
         start, stop, first_day, last_day = raw.split(".")
         found = Period(start=_position(start), stop=_position(stop), first_day=_day(first_day), last_day=_day(last_day))
     except ValueError as error:
-        raise WrongPeriod("cursor: send `next` of the page before, unchanged.") from error
+        raise WrongCursor("cursor: send `next` of the page before, unchanged.") from error
     if not found.start <= found.stop <= length:
-        raise WrongPeriod("cursor: it belongs to another journal; ask for the first page again.")
+        raise WrongCursor("cursor: it belongs to another journal; ask for the first page again.")
     return found
 
 

@@ -25,7 +25,15 @@ from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger.access import Forbidden, may_see
 from timebank_ledger.edge import Edge
 from timebank_ledger.pages import HEADERS, Reader
-from timebank_ledger.period import CURSOR_CHARACTERS_MAX, Period, WrongPeriod, make_period, position_of, read_cursor
+from timebank_ledger.period import (
+    CURSOR_CHARACTERS_MAX,
+    Period,
+    WrongCursor,
+    WrongPeriod,
+    make_period,
+    position_of,
+    read_cursor,
+)
 
 Form = Literal["json", "csv", "spreadsheet", "html"]
 _BY_MEDIA: Final[dict[str, Form]] = {
@@ -169,7 +177,7 @@ def period_asked(
     stop: int | None,
     cursor: str | None = None,
 ) -> Period:
-    """The period that a caller asks for; raises `EdgeProblem` (`field_invalid`)."""
+    """The period that a caller asks for; raises `EdgeProblem` (`field_invalid`, `cursor_invalid`)."""
     ends = (first_day, last_day, start, stop)
     try:
         if cursor is None:
@@ -185,6 +193,8 @@ def period_asked(
         if any(end is not None for end in ends):
             raise WrongPeriod("cursor: it carries the period; send no other end beside it.")
         return read_cursor(cursor, length=length)
+    except WrongCursor as wrong:
+        raise EdgeProblem("cursor_invalid", str(wrong)) from wrong
     except WrongPeriod as wrong:
         raise EdgeProblem("field_invalid", str(wrong)) from wrong
 
