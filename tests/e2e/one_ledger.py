@@ -177,6 +177,11 @@ class OneLedger:
         answer = self.get("/readyz")
         return "" if answer.status_code == 200 else str(answer.json()["detail"])
 
+    def trouble(self) -> str:
+        """What does not work although commands are taken."""
+        answer = self.get("/readyz")
+        return " ".join(answer.json()["trouble"]) if answer.status_code == 200 else ""
+
     def begin(self) -> None:
         """Open the accounts that the tests use: two members, and what grants, support and imports come from."""
         for account, kind, floor, ceiling in (
