@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.ledger.pair_of_towns import carry, open_pair
 from tests.ledger.town_api import Client, Town, gift, open_town
 from timebank_ledger import feed
 from timebank_ledger.feed import Event, event_id, make_page
@@ -240,3 +241,37 @@ def test_the_town_and_all_its_accounts_together_see_the_same_events(town: Town) 
         ("claim.withdrawn", second, [0, 0]),
     ]
     assert [event["transfer"] for event in seen[-3:]] == [transfer, transfer, None]
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_the_payer_is_told_what_became_of_a_transfer_to_another_town(remembered: bool) -> None:
+    with open_pair() as (aberdare, barry):
+        address = barry.member("alys").post("/v1/accounts/alys/aliases", {"audience": "aberdare"}).json()["alias"]
+        payees = [{"node": "barry", "alias": alias} for alias in (address, "0" * 32)]
+        sent = [
+            aberdare.member("alys")
+            .post("/v1/transfers", {"payer": "alys", "payee": payee, "minutes": 30, "purpose": "gift"})
+            .json()["id"]
+            for payee in payees
+        ]
+        if not remembered:
+            # As after a restart: the payer is found where the transfer was sent.
+            aberdare.index.advance_to(aberdare.writer.tail.length)
+            aberdare.index.earlier.payers.clear()
+        carry(aberdare, barry)
+        carry(barry, aberdare)
+        told = [
+            (event["type"], event["transfer"], event["accounts"][0]["minutes"])
+            for event in _follow(aberdare.member("alys"), "/v1/events", [2])
+            if event["transfer"]
+        ]
+        assert told == [
+            ("transfer.sent", sent[0], -30),
+            ("transfer.sent", sent[1], -30),
+            ("transfer.settled", sent[0], 0),
+            ("transfer.returned", sent[1], 30),
+        ]
+        whole = _follow(aberdare.operator(), "/v1/events", [50])
+        [settled] = [event for event in whole if event["type"] == "transfer.settled"]
+        assert {"account": "alys", "minutes": 0} in settled["accounts"]
+        assert len(settled["accounts"]) == 3

@@ -18,7 +18,7 @@ from timebank_contracts import messages as m
 from timebank_contracts.names import Identity, local_transfer
 from timebank_kit.journal import Journal
 from timebank_ledger.index import Index, Line
-from timebank_ledger.index_rows import accounts_of, transfer_of
+from timebank_ledger.index_rows import Earlier, accounts_of, transfer_of
 
 EVENTS_MAX: Final = 500
 LINES_MAX: Final = 4_096
@@ -90,7 +90,7 @@ def make_page(
         return Page([], after, more=False)
     if accounts is None:
         entries = _entries(journal, range(start, min(stop, start + limit)))
-        events = [_town_event(identity, entry, journal) for entry in entries]
+        events = [_town_event(identity, entry, index.earlier) for entry in entries]
         reached = start + len(events)
     else:
         found, reached = _lines(
@@ -154,12 +154,8 @@ def _event(identity: Identity, entry: e.AnyEntry, lines: Sequence[tuple[str, Lin
     )
 
 
-def _town_event(identity: Identity, entry: e.AnyEntry, journal: Journal) -> Event:
+def _town_event(identity: Identity, entry: e.AnyEntry, earlier: Earlier) -> Event:
     """The event for somebody who may see everything."""
-
-    def read(position: int) -> e.Entry:
-        return e.decode_entry(journal.read(position, 1)[0].state)
-
     message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
     return Event(
         id=event_id(identity, entry.n),
@@ -168,7 +164,7 @@ def _town_event(identity: Identity, entry: e.AnyEntry, journal: Journal) -> Even
         type=e.entry_type(entry),
         transfer=transfer_of(identity, entry, message),
         claim=_claim(identity, entry),
-        accounts=sorted(accounts_of(entry, read).items()),
+        accounts=sorted(accounts_of(entry, earlier).items()),
     )
 
 

@@ -29,9 +29,9 @@ from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.figures import KindRow
 from timebank_contracts.streams import StreamHead
 from timebank_kit.journal import Journal, JournalTrouble
-from timebank_ledger.index_rows import Rows, rows_of
+from timebank_ledger.index_rows import Earlier, Rows, rows_of
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
 CHUNK_ENTRIES: Final = 1_024
 
@@ -152,6 +152,8 @@ class Index:
         self._position = 0
         self._heads: dict[str, StreamHead] = {}
         self._reader = EntryReader()
+        self.earlier = Earlier(self._read, self._sent)
+        """What was indexed before; one thread at a time indexes."""
         self.trouble: str | None = None
         """Why it could not follow the journal, when it tried last, and what to do."""
         self._doubtful = False
@@ -199,7 +201,7 @@ class Index:
         if not records:
             return 0
         entries = self._reader.read([record.state for record in records])
-        rows, heads = rows_of(entries, dict(self._heads), self._read)
+        rows, heads = rows_of(entries, dict(self._heads), self.earlier)
         last = sha256(records[-1].state).hexdigest()
         self._mending(lambda: self._store(rows, self._position + len(records), last))
         self._position += len(records)
@@ -222,7 +224,8 @@ class Index:
                 .where(self._meta.c.position == self._position)
                 .values(position=position, last_sha256=last_sha256)
             )
-            assert moved.rowcount == 1, "one process advances an index"
+            if moved.rowcount != 1:
+                raise IndexTrouble("another process advances this index: run one ledger only")
         self._doubtful = False
 
     def _mending(self, act: Callable[[], A]) -> A:
@@ -351,6 +354,10 @@ class Index:
             .order_by(accounts.c.kind)
         )
         return [KindRow(kind, count, int(credit), int(debit)) for kind, count, credit, debit in self._rows(found)]
+
+    def _sent(self, peer: str, n: int) -> int | None:
+        outs = self.outs(peer, after=n - 1, limit=1)
+        return outs[0].position if outs and outs[0].n == n else None
 
     def outs(self, peer: str, *, after: int, limit: int) -> list[Out]:
         """Up to `limit` messages to `peer` after stream position `after`, in order."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
 
@@ -15,6 +15,9 @@ from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.names import Identity, clearing, local_transfer, parse_transfer, transit
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
+
+PAYERS_MAX: Final = 100_000
+"""Transfers on their way whose payers are remembered between chunks."""
 
 
 @dataclass(slots=True)
@@ -27,21 +30,49 @@ class Rows:
     subjects: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Earlier:
+    """What was written before an entry."""
+
+    read: Callable[[int], e.Entry]
+    """The entry at a position."""
+    sent: Callable[[str, int], int | None]
+    """Journal position of our message to a peer, by its stream position."""
+    payers: dict[str, str] = field(default_factory=dict)
+    """By transfer on its way to another town: who pays, for those that are remembered; the others are looked up."""
+
+    def payer(self, transfer: str) -> str | None:
+        """Who pays a transfer that was sent to another town; asked once, when it is decided."""
+        if (remembered := self.payers.pop(transfer, None)) is not None:
+            return remembered
+        name = parse_transfer(transfer)
+        position = None if name.peer is None else self.sent(name.peer, name.position)
+        entry = None if position is None else self.read(position)
+        return _payer(entry) if isinstance(entry, e.TransferSent) else None
+
+
+def _payer(entry: e.TransferSent) -> str:
+    assert entry.postings is not UNSET, "a transfer that is sent moves minutes"
+    return next(account for account, minutes in entry.postings if minutes < 0)
+
+
 def rows_of(
-    entries: Iterable[e.Entry], heads: dict[str, StreamHead], read: Callable[[int], e.Entry]
+    entries: Iterable[e.Entry], heads: dict[str, StreamHead], earlier: Earlier
 ) -> tuple[Rows, dict[str, StreamHead]]:
     """The rows of some entries of a journal.
 
     Args:
         entries: in the order of the journal.
         heads: by peer, our stream before the first of them; taken over and returned grown.
-        read: the entry at a position, for those that name one.
+        earlier: what was written before them.
 
     Returns:
         The rows, and the heads after the last entry.
     """
     rows = Rows()
-    first = read(0)
+    first = earlier.read(0)
+    if len(earlier.payers) > PAYERS_MAX:
+        earlier.payers.clear()
     assert isinstance(first, e.NodeOpened), "a journal begins with node.opened"
     identity = Identity(first.data.network, first.data.node, first.data.generation)
     for entry in entries:
@@ -49,9 +80,11 @@ def rows_of(
         transfer = transfer_of(identity, entry, message)
         rows.accounts += [{"account": account, "kind": kind, "position": entry.n} for account, kind in _opened(entry)]
         kind = e.entry_type(entry)
-        for account, minutes in accounts_of(entry, read).items():
+        for account, minutes in accounts_of(entry, earlier).items():
             line = {"account": account, "position": entry.n, "time": entry.time, "type": kind}
             rows.lines.append({**line, "minutes": minutes, "transfer": transfer})
+        if isinstance(entry, e.TransferSent) and transfer is not None:
+            earlier.payers[transfer] = _payer(entry)
         if message is not None:
             assert entry.out is not UNSET
             rows.outs.append(_out(identity, heads, message.subject, bytes(entry.out), entry.n))
@@ -76,36 +109,39 @@ def _subjects(entry: e.Entry, transfer: str | None) -> list[str]:
     return [] if transfer is None else [transfer]
 
 
-def accounts_of(entry: e.Entry, read: Callable[[int], e.Entry]) -> dict[str, int]:
+def accounts_of(entry: e.Entry, earlier: Earlier) -> dict[str, int]:
     """The accounts that an entry concerns, with the minutes of each: 0 where it moves none.
 
     Args:
         entry: any.
-        read: the entry at a position, for those that name one.
+        earlier: what was written before it.
     """
     moved = {} if entry.postings is UNSET else dict(entry.postings)
-    for account in _concerned(entry, read):
+    for account in _concerned(entry, earlier):
         moved.setdefault(account, 0)
     return moved
 
 
-def _concerned(entry: e.Entry, read: Callable[[int], e.Entry]) -> list[str]:
+def _concerned(entry: e.Entry, earlier: Earlier) -> list[str]:
     """The accounts that an entry concerns, whether it moves their minutes or not."""
     match entry:
         case e.TransferPosted(data=posted):
             return [] if posted.programme is UNSET else [posted.programme]
         case e.TransferSent(data=sent):
             return [] if sent.programme is UNSET else [sent.programme]
+        case e.TransferSettled(data=settled):
+            payer = earlier.payer(settled.transfer)
+            return [] if payer is None else [payer]
         case e.ClaimMadeEntry(data=made):
             named = [made.giver, made.receiver]
             return named if made.programme is UNSET else [*named, made.programme]
         case e.ClaimWithdrawn(data=data) | e.ClaimDisputedEntry(data=data) | e.ClaimUpheld(data=data):
-            return _concerned(read(parse_transfer(data.claim).position), read)
+            return _concerned(earlier.read(parse_transfer(data.claim).position), earlier)
         case e.ClaimExpired(data=data):
-            return _concerned(read(parse_transfer(data.claim).position), read)
+            return _concerned(earlier.read(parse_transfer(data.claim).position), earlier)
         case e.MoneyRecordedEntry(data=money):
             if money.position is not UNSET:
-                began = read(money.position)
+                began = earlier.read(money.position)
                 return [] if began.postings is UNSET else [account for account, _ in began.postings]
             return [] if money.programme is UNSET else [money.programme]
     account = getattr(entry.data, "account", None)  # type: ignore[attr-defined]  # each kind of entry has its own data
