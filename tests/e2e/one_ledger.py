@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class OneLedger:
         self.folder = folder
         self.town = LocalTown(name=NODE, home=folder / NODE, ports={"ledger": free_port(), "federation": free_port()})
         make_network(NETWORK, [self.town], folder=folder)
-        self.url = self.town.url("ledger")
+        self.port = self.town.ports["ledger"]
         self.journal_url = journal or f"sqlite:{self.town.home}/journal.db"
         self.order_file = folder / "order"
         self.acknowledged: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {}
@@ -57,7 +58,7 @@ class OneLedger:
         self._variables = {"TIMEBANK_LEDGER_JOURNAL_URL": self.journal_url, **(variables or {})}
         self._child: Forked | None = None
         home = open_home(self.town.home)
-        token = TokenKey(home.seed("token"), home.key("token").public).issue(
+        self._token = TokenKey(home.seed("token"), home.key("token").public).issue(
             issuer=f"{NODE}/directory",
             subject="tester",
             audience=f"{NETWORK}/{NODE}",
@@ -66,22 +67,31 @@ class OneLedger:
             now_seconds=int(time.time()),
             seconds=900,
         )
-        self._http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=HTTP_SECONDS)
+        self._http = self._client()
 
-    def start(self, *, port: int | None = None) -> None:
+    def _client(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=HTTP_SECONDS)
+
+    def twin(self, port: int) -> OneLedger:
+        """The same town once more, for a second process: the accident that some tests are about."""
+        other = copy(self)
+        other.port, other._child = port, None
+        other._http = other._client()
+        return other
+
+    def start(self) -> None:
         """Start the process, and wait until it is ready."""
-        child = self._child = self.start_process(port=port or self.town.ports["ledger"])
+        log = self.folder / f"ledger-{self.port}.log"
+        child = self._child = Forked(
+            serve, self.town.home, self.port, self.order_file, log=log, variables=self._variables
+        )
         until(
-            lambda: is_ready(self.url) or not child.running(),
+            lambda: is_ready(str(self._http.base_url).rstrip("/")) or not child.running(),
             seconds=READY_SECONDS,
-            what=f"the ledger is ready; see {child.log}",
+            what=f"the ledger is ready; see {log}",
         )
         assert child.running(), child.written()
-
-    def start_process(self, *, port: int) -> Forked:
-        """A ledger process of this town; the second one is the accident that some tests are about."""
-        log = self.folder / f"ledger-{port}.log"
-        return Forked(serve, self.town.home, port, self.order_file, log=log, variables=self._variables)
 
     def order(self, what: str) -> None:
         """What fails next, see `faulty_ledger`; the next call that meets the point obeys."""

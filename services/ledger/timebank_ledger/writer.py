@@ -207,7 +207,8 @@ class Writer:
     def close(self) -> None:
         """Let the parked commands be committed, then stop."""
         self.loop.close()
-        if self._state.book.identity is not None and not self._broken:
+        # A halted writer may know less than the process that goes on, and leaves what is kept beside the journal alone.
+        if self._state.book.identity is not None and not self._broken and self.loop.state != "halted":
             try:
                 self.checkpoint(fresh=True)
             except HeadNotWritten as trouble:
