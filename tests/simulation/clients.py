@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from tests.simulation.promises import Broken, Promises
 from tests.simulation.registries import NETWORK, Registries
-from tests.simulation.schedule import BEGINNING, Schedule
+from tests.simulation.schedule import Schedule
 from tests.simulation.town import Answer, Town
 from timebank_contracts import entries as e
 from timebank_contracts.errors import Refusal
-from timebank_contracts.moments import show_time
 from timebank_ledger import commands as c
 
 OPERATOR = e.Actor(kind="operator", id="op")
@@ -34,7 +33,19 @@ class Clients:
         self.schedule = schedule
         self.chance = schedule.random
         self.aliases: dict[str, list[str]] = {town.name: [] for town in towns}
-        self.posted: dict[str, list[int]] = {town.name: [] for town in towns}
+        self.written: dict[str, dict[type[c.Command], list[int]]] = {town.name: defaultdict(list) for town in towns}
+        """Positions of what was answered, by town and kind of command."""
+        self.kinds: list[tuple[int, Callable[[Town], None]]] = [
+            (40, self._send),
+            (20, self._post),
+            (5, self._group),
+            (5, self._gift),
+            (6, self._reverse),
+            (5, self._keep_account),
+            (3, self._revoke),
+            (2, self._bad),
+        ]
+        """How often, and what is asked; others add to it."""
         self.waiting = 0
         self.refused: dict[str, int] = {}
         self.answer_loss = 0.0
@@ -43,7 +54,7 @@ class Clients:
     def found(self, town: Town) -> None:
         """Found a town: identity, policy, registry, accounts, addresses."""
         self.ask(town, c.OpenNode(by=OPERATOR, network=NETWORK, node=town.name, generation="g1"))
-        policy = c.ChangePolicy(by=OPERATOR, default_floor=-600, default_ceiling=900, debt_limit=1500)
+        policy = c.ChangePolicy(by=OPERATOR, default_floor=-600, default_ceiling=600, debt_limit=1500)
         self.ask(town, policy)
         town.later(1.0, lambda: town.submit(self.registries.latest, lambda answer: None))
         names = [("grant", "grant")] + ([("pot", "pot")] if self.chance.random() < 0.8 else [])
@@ -100,8 +111,7 @@ class Clients:
                 raise Broken(f"P3: {town.name} answered one key in two ways.")
             return
         self.waiting -= 1
-        if isinstance(command, c.PostTransfer):
-            self.posted[town.name].append(e.decode_entry(answer[0]).n)
+        self.written[town.name][type(command)].append(e.decode_entry(answer[0]).n)
         if self.schedule.chance(0.1):
             self.schedule.after(self.chance.uniform(0.0, 60.0), lambda: self._try(town, command, [answer]))
         if self.schedule.chance(0.03):
@@ -119,19 +129,8 @@ class Clients:
         town = self.chance.choice(self.towns)
         if town.book.identity is None:
             return
-        kinds: list[tuple[int, Callable[[Town], None]]] = [
-            (40, self._send),
-            (20, self._post),
-            (5, self._group),
-            (5, self._gift),
-            (6, self._reverse),
-            (5, self._keep_account),
-            (3, self._leave),
-            (3, self._revoke),
-            (2, self._bad),
-        ]
-        weights = [weight for weight, _ in kinds]
-        self.chance.choices([act for _, act in kinds], weights)[0](town)
+        weights = [weight for weight, _ in self.kinds]
+        self.chance.choices([act for _, act in self.kinds], weights)[0](town)
 
     def _member(self) -> str:
         return f"m{self.chance.randrange(MEMBERS)}"
@@ -141,7 +140,6 @@ class Clients:
         known = self.aliases[payee_town.name]
         alias = self.chance.choice(known) if known and self.chance.random() < 0.93 else self._new_alias()
         expires = self.chance.choice((5.0, 60.0, 3600.0, 86_400.0, 604_800.0, 604_800.0))
-        moment = BEGINNING + timedelta(seconds=self.schedule.now + town.skew_seconds + expires)
         self.ask(
             town,
             c.SendTransfer(
@@ -151,7 +149,7 @@ class Clients:
                 payee=alias,
                 minutes=self.chance.choice(MINUTES),
                 payer_tag=f"{self.chance.getrandbits(120):030x}",
-                expires_at=show_time(moment),
+                expires_at=self.schedule.wall(town.skew_seconds + expires),
                 **self._purpose(town),
             ),
         )
@@ -205,7 +203,7 @@ class Clients:
         )
 
     def _reverse(self, town: Town) -> None:
-        posted = self.posted[town.name]
+        posted = self.written[town.name][c.PostTransfer]
         position = self.chance.choice(posted) if posted and self.chance.random() < 0.8 else town.book.n // 2
         transfer = f"{town.name}.g1.{position}"
         self.ask(town, c.ReverseTransfer(by=BROKER, transfer=transfer, reason="mistake"))
@@ -218,17 +216,6 @@ class Clients:
         else:
             self.ask(town, c.SetAccountState(by=BROKER, account=account, state=state))
         self._issue(town, account)
-
-    def _leave(self, town: Town) -> None:
-        """A member's minutes go to somebody, or come from them, and the account closes."""
-        leaver, other = self.chance.sample([f"m{number}" for number in range(MEMBERS)], 2)
-        account = town.book.accounts.get(leaver)
-        if account is None:
-            return
-        if account.balance:
-            postings = ((leaver, -account.balance), (other, account.balance))
-            self.ask(town, c.PostTransfer(by=BROKER, postings=postings, purpose="correction", confirmed_by="broker"))
-        self.ask(town, c.SetAccountState(by=BROKER, account=leaver, state="closed"))
 
     def _new_alias(self) -> str:
         return f"{self.chance.getrandbits(128):032x}"

@@ -1,11 +1,16 @@
-"""P5, judged without `apply`: no entry passes a limit that is in force at its position, by a second set of books."""
+"""P5, judged without `apply`: no entry passes a limit that is in force at its position, by a second set of books.
+
+What was claimed, taken back or recorded before is kept in `claim_books.py`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from msgspec import UNSET
 
+from tests.simulation.claim_books import ClaimBooks
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.state import Book
@@ -20,7 +25,9 @@ class Account:
 
     floor: int
     ceiling: int
+    kind: str = "member"
     state: str = "open"
+    closing_since: str = ""
     balance: int = 0
     in_transit: int = 0
 
@@ -32,14 +39,20 @@ class Limits:
     node: str
     accounts: dict[str, Account] = field(default_factory=dict)
     peers: dict[str, e.Peer] = field(default_factory=dict)
-    debt_limit: int = 0
+    policy: e.Policy | None = None
     payers: dict[str, tuple[str, int]] = field(default_factory=dict)
+    claims: ClaimBooks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.claims = ClaimBooks(self.node)
 
     def take(self, entry: e.Entry) -> str | None:
         """Keep an entry; the sentence about a limit that it passes, or None."""
         match entry:
             case e.AccountOpenedEntry(data=opened):
-                self.accounts[opened.account] = Account(opened.floor, opened.ceiling)
+                self.accounts[opened.account] = Account(opened.floor, opened.ceiling, opened.kind)
+                if opened.owner is not UNSET and self.accounts[opened.owner].kind != "organisation":
+                    return f"{opened.account} belongs to {opened.owner}, which is no organisation."
             case e.AccountChangedEntry(data=changed):
                 account = self.accounts[changed.account]
                 account.floor, account.ceiling = changed.floor, changed.ceiling
@@ -47,18 +60,51 @@ class Limits:
                 self.accounts[named.account].state = "frozen"
             case e.AccountUnfrozen(data=named):
                 self.accounts[named.account].state = "open"
-            case e.AccountClosed(data=named):
+            case e.AccountClosing(data=named):
                 account = self.accounts[named.account]
-                account.state = "closed"
-                if account.balance or account.in_transit:
-                    return f"{named.account} was closed with {account.balance} minutes."
+                if account.state in ("closing", "closed"):
+                    return f"{named.account} was {account.state} already."
+                account.state, account.closing_since = "closing", entry.time
+            case e.AccountClosed():
+                return self._close(entry)
             case e.PolicyChanged(data=policy):
-                self.debt_limit = policy.debt_limit
+                self.policy = policy
             case e.PeerChanged(data=peer):
                 self.peers[peer.peer] = peer
                 for name in (f"clearing:{peer.peer}", f"transit:{peer.peer}"):
-                    self.accounts.setdefault(name, Account(0, 0))
-        return self._post(entry) if entry.postings is not UNSET else None
+                    self.accounts.setdefault(name, Account(0, 0, "peer"))
+        fault = self._post(entry) if entry.postings is not UNSET else None
+        return fault or self.claims.take(entry, self.accounts, self.policy)
+
+    def _close(self, entry: e.AccountClosed) -> str | None:
+        """A leaver's whole remainder goes with the account: to the pot or a holder, or the pot bears it."""
+        name = entry.data.account
+        account = self.accounts[name]
+        if account.state == "closed" or account.in_transit or self.claims.named(name):
+            return f"{name} was closed while it was {account.state}, or had something open."
+        by_rule, remainder = entry.by.kind == "rule", account.balance
+        if by_rule and not (account.state == "closing" and (remainder == 0 or self._is_due(account, entry.time))):
+            return f"The rule closed {name}, which is not due."
+        account.state = "closed"
+        if entry.postings is UNSET:
+            return f"{name} was closed with {remainder} minutes." if remainder else None
+        if entry.postings[0] != (name, -remainder) or entry.postings[1:] != [(entry.postings[1][0], remainder)]:
+            return f"{name} was closed, and something else than its {remainder} minutes moved."
+        taker_name = entry.postings[1][0]
+        taker = self.accounts[taker_name]
+        account.balance = 0
+        taker.balance += remainder
+        if taker.state == "closed" or taker.kind not in ("member", "organisation", "programme", "pot"):
+            return f"{taker_name} cannot take what {name} left."
+        if taker.kind != "pot" and (by_rule or remainder < 0):
+            return f"{taker_name} took or bore what is the pot's."
+        below, above = taker.balance < taker.floor, taker.balance + taker.in_transit > taker.ceiling
+        return f"{taker_name} passed a limit by what {name} left." if (below if remainder < 0 else above) else None
+
+    def _is_due(self, account: Account, time: str) -> bool:
+        assert self.policy is not None
+        since = datetime.fromisoformat(account.closing_since)
+        return datetime.fromisoformat(time) >= since + timedelta(days=self.policy.leaver_after_days)
 
     def _post(self, entry: e.Entry) -> str | None:
         assert entry.postings is not UNSET
@@ -88,8 +134,8 @@ class Limits:
             if isinstance(entry, FLOORS_TESTED) and minutes < 0:
                 if account.balance < account.floor:
                     return f"{name} stands at {account.balance}, below its floor {account.floor}."
-                if account.state == "frozen" and not isinstance(entry, e.TransferReversed):
-                    return f"{name} is frozen and was debited."
+                if account.state != "open" and not isinstance(entry, e.TransferReversed):
+                    return f"{name} is {account.state} and was debited."
             top = account.balance + account.in_transit
             if isinstance(entry, CEILINGS_TESTED) and minutes > 0 and top > account.ceiling:
                 return f"{name} stands at {top}, above its ceiling {account.ceiling}."
@@ -103,8 +149,8 @@ class Limits:
             if self._debt(peer.peer) > peer.owe_limit:
                 return f"{self._debt(peer.peer)} minutes are owed to {peer.peer}, the limit is {peer.owe_limit}."
             total = sum(max(0, self._debt(name)) for name in self.peers)
-            if total > self.debt_limit:
-                return f"{total} minutes are owed to all peers, the limit is {self.debt_limit}."
+            if self.policy is None or total > self.policy.debt_limit:
+                return f"{total} minutes are owed to all peers, above the limit."
         elif isinstance(entry, e.TransferReceived):
             peer = self.peers[str(entry.by.id)]
             owed = -self.accounts[f"clearing:{peer.peer}"].balance
@@ -116,9 +162,12 @@ class Limits:
         return self.accounts[f"clearing:{peer}"].balance + self.accounts[f"transit:{peer}"].balance
 
     def differences(self, book: Book) -> list[str]:
-        """Sentences about accounts where the book says other minutes than these books."""
-        return [
-            f"{name} has {account.balance} minutes by its postings, the book says {book.accounts[name].balance}."
-            for name, account in self.accounts.items()
-            if book.accounts[name].balance != account.balance or book.accounts[name].in_transit != account.in_transit
-        ]
+        """Sentences about accounts and claims where the book says something else than these books."""
+        found = list(self.claims.differences(book))
+        for name, account in self.accounts.items():
+            theirs = book.accounts[name]
+            if (theirs.balance, theirs.in_transit) != (account.balance, account.in_transit):
+                found.append(f"{name} has {account.balance} minutes by its postings, the book says {theirs.balance}.")
+            if theirs.state != account.state or theirs.open_claims != self.claims.named(name):
+                found.append(f"{name} is {account.state} by its entries, the book says {theirs.state}.")
+        return found

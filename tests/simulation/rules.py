@@ -9,6 +9,7 @@ from typing import Any
 from timebank_contracts.registry import Registry
 from timebank_federation.outgoing import Outgoing
 from timebank_ledger.peers import take_segment
+from timebank_ledger.propose import perform
 
 
 def _as_signed(registry: Registry) -> Registry:
@@ -19,6 +20,7 @@ def _as_signed(registry: Registry) -> Registry:
 class Rules:
     """What a test may replace to prove that the simulation notices."""
 
+    perform: Callable[..., list[Any]] = perform
     take_segment: Callable[..., tuple[list[Any], Any]] = take_segment
     outgoing: Callable[..., Outgoing] = Outgoing
     read_registry: Callable[[Registry], Registry] = _as_signed

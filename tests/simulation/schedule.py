@@ -20,6 +20,8 @@ class Schedule:
         self.random = random.Random(seed)
         self.now = 0.0
         """Seconds since the beginning; also every town's monotonic clock."""
+        self.calendar_seconds = 0.0
+        """Days that passed for every town at once, beside `now`."""
         self.events = 0
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._planned = 0
@@ -45,7 +47,7 @@ class Schedule:
 
     def wall(self, skew_seconds: float) -> str:
         """A town's time in wire form."""
-        return show_time(BEGINNING + timedelta(seconds=self.now + skew_seconds))
+        return show_time(BEGINNING + timedelta(seconds=self.now + self.calendar_seconds + skew_seconds))
 
     def note(self, what: str, content: bytes = b"") -> None:
         """Take an event into the trace."""

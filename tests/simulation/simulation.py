@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.simulation.claims import Claims
 from tests.simulation.clients import Clients
 from tests.simulation.faults import Faults
 from tests.simulation.mail import Mail
@@ -61,6 +62,7 @@ class Simulation:
             mail.offices = {other.town.name: other for other in self.mails}
         self.promises = Promises(self.towns)
         self.clients = Clients(self.towns, self.registries, self.promises, self.schedule)
+        self.claims = Claims(self.clients)
         self.faults = Faults(self.schedule, self.towns, self.mails, self.clients, self.registries)
 
     def found(self) -> None:
@@ -68,6 +70,7 @@ class Simulation:
         for town, mail in zip(self.towns, self.mails, strict=True):
             mail.rebuilt([])
             self.clients.found(town)
+            self.claims.found(town)
         self.schedule.run_until(10.0)
 
     def run(self) -> Result:
@@ -80,6 +83,7 @@ class Simulation:
         while at < seconds:
             self.schedule.after(at, self.clients.act)
             at += chance.expovariate(acts / seconds)
+        self.claims.plan(seconds)
         self.faults.begin(seconds)
         self.schedule.run_until(self.schedule.now + seconds)
         for town in self.towns:

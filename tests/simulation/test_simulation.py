@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from tests.simulation.simulation import NAMES, Simulation
 from timebank_contracts import entries as e
@@ -49,7 +50,7 @@ def test_a_trace_does_not_depend_on_the_process() -> None:
     assert done.stdout.strip() == Simulation(3).run().trace
 
 
-def test_the_seeds_meet_every_reason_of_a_rejection_and_every_kind_of_transfer() -> None:
+def test_the_seeds_meet_every_reason_of_a_rejection_and_every_kind_of_entry() -> None:
     kinds: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     for seed in range(200, 225):
@@ -61,8 +62,16 @@ def test_the_seeds_meet_every_reason_of_a_rejection_and_every_kind_of_transfer()
                 kinds[e.entry_type(entry)] += 1
                 if isinstance(entry, e.TransferRejected):
                     reasons[entry.data.reason] += 1
+                if isinstance(entry, e.TransferPosted) and entry.data.claim is not UNSET:
+                    kinds[f"a claim confirmed by {entry.by.kind}"] += 1
+                if isinstance(entry, e.TransferReversed) and entry.data.minutes is not UNSET:
+                    kinds["a part taken back"] += 1
+                if isinstance(entry, e.AccountClosed) and entry.postings is not UNSET:
+                    kinds["a remainder at closing"] += 1
     assert set(reasons) == REJECTIONS - {"claim_withdrawn"}
-    assert {kind for kind in e.ENTRY_TYPES if kind.startswith("transfer.")} <= set(kinds)
+    assert e.ENTRY_TYPES - {"peer.frozen", "peer.thawed"} <= set(kinds)
+    assert {"a part taken back", "a remainder at closing"} <= set(kinds)
+    assert {f"a claim confirmed by {who}" for who in ("member", "broker", "delegate", "rule")} <= set(kinds)
 
 
 def test_the_command_tells_how_many_seeds_held_and_ends_well() -> None:

@@ -22,7 +22,6 @@ from timebank_contracts.registry import Registry
 from timebank_contracts.state import Book
 from timebank_ledger import commands as c
 from timebank_ledger.peers import RULE, accept_registry, freeze
-from timebank_ledger.propose import perform
 
 BATCH_MAX = 64
 COMMIT_SECONDS = 0.002
@@ -209,7 +208,7 @@ class Town:
                     return written[position - start]
                 return e.decode_entry(self.disk.entries[position])
 
-            written += perform(book, work, time=time, cite=cite)
+            written += self.rules.perform(book, work, time=time, cite=cite)
 
     def _remember(self, written: Sequence[e.Entry], raws: Sequence[bytes]) -> None:
         memory = self.memory

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from tests.simulation.registries import public
 from tests.simulation.rules import Rules
+from timebank_contracts import entries as e
+from timebank_contracts.errors import Refusal
 from timebank_contracts.registry import Registry
+from timebank_contracts.rules_reversal import reversal_target
 from timebank_contracts.segments import parse_segment
-from timebank_contracts.state import Book
+from timebank_contracts.state import Book, Claim
 from timebank_contracts.streams import StreamHead
 from timebank_federation.outgoing import Due, Outgoing
+from timebank_ledger import commands as c
 from timebank_ledger.peers import take_segment
+from timebank_ledger.propose import perform
 
 
 def without_high_water_mark(book: Book, raw: bytes, *, time: str) -> tuple[list[Any], Any]:
@@ -46,6 +53,65 @@ def with_a_stranger(registry: Registry) -> Registry:
     return msgspec.structs.replace(registry, nodes=nodes)
 
 
+def confirming_again(book: Book, command: c.Command, **rest: Any) -> list[Any]:
+    """A claim that was confirmed may be confirmed again."""
+    if isinstance(command, c.ConfirmClaim) and command.claim not in book.claims and "." in command.claim:
+        made = rest["cite"](min(int(command.claim.rpartition(".")[2]), book.n - 1))
+        if isinstance(made, e.ClaimMadeEntry):
+            data = made.data
+            claim = Claim(data.giver, data.receiver, data.minutes, data.activity, data.served_on, 0, "", 0, "", "")
+            book.claims[command.claim] = claim
+            for account in (data.giver, data.receiver):
+                book.accounts[account].open_claims += 1
+    return perform(book, command, **rest)
+
+
+def without_tolerance(book: Book, command: c.Command, **rest: Any) -> list[Any]:
+    """A claim may be confirmed for twice as much."""
+    policy, book.claim_tolerance_percent = book.claim_tolerance_percent, 1_000
+    try:
+        return perform(book, command, **rest)
+    finally:
+        book.claim_tolerance_percent = policy
+        if isinstance(command, c.ChangePolicy):
+            book.claim_tolerance_percent = command.claim_tolerance_percent
+
+
+def deaf_to_disputes(book: Book, command: c.Command, **rest: Any) -> list[Any]:
+    """The rule looked for disputes when its round began, and does not look again."""
+    before = book.claims.get(command.claim) if isinstance(command, c.ConfirmClaim) else None
+    if before is None or command.by.kind != "rule" or not isinstance(command, c.ConfirmClaim):
+        return perform(book, command, **rest)
+    book.claims[command.claim] = replace(before, disputed=False)
+    try:
+        return perform(book, command, **rest)
+    finally:
+        if command.claim in book.claims:
+            book.claims[command.claim] = before
+
+
+def forgetting_parts(book: Book, command: c.Command, **rest: Any) -> list[Any]:
+    """What was taken back before is not remembered."""
+    if isinstance(command, c.ReverseTransfer):
+        with suppress(Refusal):
+            book.reversed.pop(reversal_target(book, command.transfer), None)
+    return perform(book, command, **rest)
+
+
+def paying_while_closing(book: Book, command: c.Command, **rest: Any) -> list[Any]:
+    """A leaver still pays."""
+    closing = [account for account in book.accounts.values() if account.state == "closing"]
+    if not isinstance(command, c.PostTransfer | c.SendTransfer):
+        return perform(book, command, **rest)
+    for account in closing:
+        account.state = "open"
+    try:
+        return perform(book, command, **rest)
+    finally:
+        for account in closing:
+            account.state = "closing"
+
+
 VARIANTS: dict[str, tuple[Rules, str]] = {
     "the receiver skips the high-water mark": (Rules(take_segment=without_high_water_mark), "P3"),
     "the sender never repeats": (Rules(outgoing=OnceOnly), "P8"),
@@ -53,6 +119,11 @@ VARIANTS: dict[str, tuple[Rules, str]] = {
     "the sender does not wait for the commit": (Rules(sends_after_commit=False), "P6"),
     "nobody looks keys up": (Rules(looks_keys_up=False), "P3"),
     "a commit can be torn": (Rules(commits_whole_batches=False), "P8"),
+    "a claim ends twice": (Rules(perform=confirming_again), "P5"),
+    "claims have no tolerance": (Rules(perform=without_tolerance), "P5"),
+    "the rule does not hear disputes": (Rules(perform=deaf_to_disputes), "P5"),
+    "parts of a reversal are forgotten": (Rules(perform=forgetting_parts), "P5"),
+    "a leaver still pays": (Rules(perform=paying_while_closing), "P5"),
     "an attacker's key counts": (Rules(read_registry=with_a_stranger), "P6"),
 }
 """What is broken → the rules, and the promise that some seed must see broken."""
