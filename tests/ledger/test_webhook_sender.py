@@ -239,6 +239,9 @@ def test_a_change_of_secret_signs_with_both_until_the_overlap_is_over(town: Town
         Webhook(changed["secret"]).verify(new.body, new.headers)
         with pytest.raises(WebhookVerificationError):
             Webhook(made["secret"]).verify(new.body, new.headers)
+    kept = town.webhooks.find(made["id"])
+    assert kept is not None
+    assert kept.old_secret is None, "what signs no more is not kept"
 
 
 def test_a_delivery_is_sent_again_by_hand_with_the_same_id(town: Town, receiver: Receiver) -> None:
@@ -398,6 +401,25 @@ def test_threads_of_its_own_deliver_until_they_are_closed(town: Town, receiver: 
     finally:
         sender.close()
     assert receiver.positions == positions
+
+
+def test_a_slow_receiver_gets_one_delivery_a_turn(town: Town, receiver: Receiver) -> None:
+    def slow(_: object) -> Said:
+        town.clock.advance(6)
+        return Said(204)
+
+    made = subscribe(town, receiver)
+    pay(town, *[1] * 4)
+    receiver.answer = slow
+    sender = sender_of(town)
+    for count in (1, 2, 3):
+        deliver(town, sender)
+        assert len(receiver.received) == count
+    for _ in range(2):
+        town.operator().post(f"/v1/webhooks/{made['id']}/deliveries/1/replay")
+    for count in (4, 5, 6):
+        deliver(town, sender)
+        assert len(receiver.received) == count
 
 
 def test_a_slow_receiver_does_not_hold_up_the_others(town: Town, receiver: Receiver) -> None:

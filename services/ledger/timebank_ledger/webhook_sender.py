@@ -33,6 +33,8 @@ from timebank_ledger.webhook_tables import Delivery, Endpoint, milliseconds
 WORKERS: Final = 8
 """Deliveries under way at a time."""
 TURN_EVENTS_MAX: Final = 32
+TURN_SECONDS: Final = 5.0
+"""A turn ends with the delivery that is under way then: a slow receiver costs the others one delivery, not all."""
 SKIP_ENTRIES: Final = 4_096
 """How far the cursor is remembered in memory only, past entries that nobody there wants: they are looked at again."""
 PAUSE_SECONDS: Final = 0.25
@@ -114,8 +116,11 @@ class WebhookSender:
         found = self._store.find(endpoint)
         if found is None:
             return
+        until = self._clock.monotonic() + TURN_SECONDS
         for delivery in self._store.waiting(endpoint) if found.waiting else ():
             self._send_again(found, delivery)
+            if self._is_over(until):
+                return
         if found.state != "active" or found.due > milliseconds(self._clock.now()):
             return
         if found.position > self._source.tail.length:
@@ -126,10 +131,13 @@ class WebhookSender:
         for event in page.events:
             if now.types is None or event.type in now.types:
                 settled = self._send(now, event)
-                if settled is None or settled.failures or settled.accounts != found.accounts or self._closing.is_set():
+                if settled is None or settled.failures or settled.accounts != found.accounts or self._is_over(until):
                     return
                 now = settled
         self._pass(found, now, page.after + 1)
+
+    def _is_over(self, until: float) -> bool:
+        return self._closing.is_set() or self._clock.monotonic() >= until
 
     def _start(self, endpoint: Endpoint) -> int:
         looked = self._looked.get(endpoint.id)

@@ -240,6 +240,8 @@ class WebhookStore:
                 due=due,
                 deliveries=now.deliveries + 1,
             )
+            if moved.old_secret is not None and delivery.at >= moved.old_secret_until:
+                moved = moved._replace(old_secret=None)
             self._note(connection, moved, delivery._replace(n=moved.deliveries))
         if moved.state != served.state:
             self._recount()
