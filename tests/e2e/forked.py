@@ -16,8 +16,8 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PATIENCE_SECONDS = 20.0
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["timebank_node.commands_node", "timebank_node.cli"])
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["timebank_node.commands_node", "timebank_node.cli"])
 
 
 class Forked:
@@ -33,7 +33,7 @@ class Forked:
     def __init__(self, call: Callable[..., object], *arguments: Any, log: Path, variables: dict[str, str]) -> None:
         self.log = log
         self._log_start = log.stat().st_size if log.exists() else 0
-        self._process = _forks.Process(target=_run, args=(call, arguments, log, variables), daemon=True)
+        self._process = FORKS.Process(target=_run, args=(call, arguments, log, variables), daemon=True)
         self._process.start()
 
     @property

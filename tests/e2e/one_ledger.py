@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -44,12 +44,23 @@ class OneLedger:
         folder: for the home and the logs.
         journal: the URL of its store; None: SQLite in its home.
         variables: more settings.
+        peers: other towns of the network, which never run.
+        pair_limit: what two towns may owe each other, in minutes.
     """
 
-    def __init__(self, folder: Path, journal: str | None, variables: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        journal: str | None,
+        *,
+        variables: Mapping[str, str] | None = None,
+        peers: Sequence[str] = (),
+        pair_limit: int = 6_000,
+    ) -> None:
         self.folder = folder
-        self.town = LocalTown(name=NODE, home=folder / NODE, ports={"ledger": free_port(), "federation": free_port()})
-        make_network(NETWORK, [self.town], folder=folder)
+        ports = {"ledger": free_port(), "federation": free_port()}
+        self.town, *others = [LocalTown(name=name, home=folder / name, ports=ports) for name in (NODE, *peers)]
+        make_network(NETWORK, [self.town, *others], folder=folder, pair_limit=pair_limit)
         self.port = self.town.ports["ledger"]
         self.journal_url = journal or f"sqlite:{self.town.home}/journal.db"
         self.order_file = folder / "order"
@@ -69,9 +80,14 @@ class OneLedger:
         )
         self._http = self._client()
 
+    @property
+    def url(self) -> str:
+        """Where its process serves."""
+        return f"http://127.0.0.1:{self.port}"
+
     def _client(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self._token}"}
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=HTTP_SECONDS)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=HTTP_SECONDS)
 
     def twin(self, port: int) -> OneLedger:
         """The same town once more, for a second process: the accident that some tests are about."""
@@ -87,7 +103,7 @@ class OneLedger:
             serve, self.town.home, self.port, self.order_file, log=log, variables=self._variables
         )
         until(
-            lambda: is_ready(str(self._http.base_url).rstrip("/")) or not child.running(),
+            lambda: is_ready(self.url) or not child.running(),
             seconds=READY_SECONDS,
             what=f"the ledger is ready; see {log}",
         )
@@ -150,6 +166,16 @@ class OneLedger:
 
         found: dict[str, Any] = until(known, seconds=seconds, what=f"{key} is answered")
         return found
+
+    def door(self, *, key: str) -> tuple[str, dict[str, str]]:
+        """Where transfers are posted, and the headers of one."""
+        return f"{self.url}{TRANSFERS}", {**self._http.headers, "Idempotency-Key": key}
+
+    def hand_in_registry(self) -> None:
+        """What federation does: let the ledger accept the network's registry."""
+        envelope = (self.folder / "registry.json").read_bytes()
+        answer = self._http.put("/v1/registry", content=envelope, headers={"Idempotency-Key": "registry"})
+        assert answer.status_code == 200, answer.text
 
     def get(self, path: str) -> httpx.Response:
         """One question."""
@@ -236,9 +262,9 @@ class OneLedger:
 
 
 @contextmanager
-def one_ledger(folder: Path, *, journal: str | None, variables: dict[str, str] | None = None) -> Iterator[OneLedger]:
-    """A town with its accounts, whose process runs; it ends with the block."""
-    ledger = OneLedger(folder, journal, variables)
+def one_ledger(folder: Path, *, journal: str | None, **more: Any) -> Iterator[OneLedger]:
+    """A town with its accounts, whose process runs; it ends with the block. Args: see `OneLedger`."""
+    ledger = OneLedger(folder, journal, **more)
     try:
         ledger.start()
         ledger.begin()
