@@ -36,13 +36,18 @@ def account_closed(book: Book, entry: e.AccountClosed) -> None:
     account = _leaver(book, entry.data.account)
     if account.in_transit or account.open_claims:
         raise Refusal("account_not_empty")
+    by_rule = entry.by.kind == "rule"
+    if by_rule and account.state != "closing":
+        raise Refusal("purpose_invalid", "The rule closes the accounts of leavers, and no other.")
     if entry.postings is UNSET:
         if account.balance:
             raise Refusal("account_not_empty")
     else:
-        if entry.by.kind == "rule" and not is_due(book, account, entry.time):
+        if by_rule and not is_due(book, account, entry.time):
             raise Refusal("account_not_empty", "The rule moves a leaver's remainder when its time has come.")
         other = _taker(book, entry, account)
+        if by_rule and other.kind != "pot":
+            raise Refusal("purpose_invalid", "By the rule a remainder goes to the pot; a broker may name somebody.")
         other.balance += account.balance
         account.balance = 0
     if entry.out is not UNSET:

@@ -90,8 +90,18 @@ def test_the_rule_closes_at_0_at_once_and_a_remainder_after_the_policys_days(tow
     close(town, "cai", by=RULE)
     remainder = (("alys", -75), ("pot", 75))
     assert code(town, "alys", *remainder, by=RULE) == "account_not_empty"
-    close(town, "alys", *remainder, by=RULE, time=show_time(parse_time(town.now) + timedelta(days=30)))
+    later = show_time(parse_time(town.now) + timedelta(days=30))
+    assert code(town, "alys", ("alys", -75), ("bryn", 75), by=RULE, time=later) == "purpose_invalid"
+    close(town, "alys", *remainder, by=RULE, time=later)
     assert town.book.accounts["alys"].state == "closed"
+
+
+def test_the_rule_closes_no_account_whose_holder_is_not_leaving(town: PaperTown) -> None:
+    """PROTOCOL.md L10."""
+    town.account("cai")
+    assert code(town, "cai", by=RULE) == "purpose_invalid"
+    town.write(e.AccountFrozen, e.AccountNamed(account="cai"))
+    assert code(town, "cai", by=RULE) == "purpose_invalid"
 
 
 def test_an_account_with_an_open_claim_does_not_close(town: PaperTown) -> None:
