@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.ledger.pair_of_towns import both_open, signed
+from tests.ledger.pair_of_towns import both_open, open_pair, signed, stream_of
 from tests.ledger.town_api import Client, Town, gift
 from timebank_ledger.api import document
 
@@ -131,6 +131,17 @@ def test_a_group_session_shows_its_split_before_it_is_confirmed(town: Town) -> N
     tried = operator.post("/v1/transfers", said, params={"dry_run": "true"}, key="k")
     assert dict(tried.json()["postings"]) == {"alys": -31, "library": -30, "pot": -29, "bryn": 90}
     assert seen(operator.post("/v1/transfers", said, key="k")) == seen(tried)
+
+
+def test_a_transfer_to_another_town_is_tried_and_leaves_no_message() -> None:
+    with open_pair() as (aberdare, barry):
+        alias = barry.member("bryn").post("/v1/accounts/bryn/aliases", {}).json()["alias"]
+        body = gift("alys", "bryn", 90) | {"payee": {"node": "barry", "alias": alias}}
+        alys, before = aberdare.member("alys"), stream_of(aberdare, "barry")
+        tried = alys.post("/v1/transfers", body, key="k", params={"dry_run": "true"})
+        assert (tried.status_code, tried.json()["id"]) == (201, "aberdare.g1.barry.1")
+        assert stream_of(aberdare, "barry") == before
+        assert seen(alys.post("/v1/transfers", body, key="k")) == seen(tried)
 
 
 def test_a_misspelt_dry_run_is_never_the_real_thing(town: Town) -> None:

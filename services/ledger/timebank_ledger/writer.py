@@ -306,12 +306,18 @@ class Writer:
             return tried[position - first] if position >= first else self._cite(position)
 
         for command in trial.commands:
-            assert not isinstance(command, c.TakeSegment), "a segment is no command of a caller's"
             try:
+                assert not isinstance(command, c.TakeSegment), "a segment is no command of a caller's"
                 written = repeated(command, known) or self._perform(book, command, time, cite)
             except (Refusal, Malformed) as refusal:
                 answers.append(refusal)
                 continue
+            except JournalTrouble:
+                raise
+            except Exception as bug:
+                # Nothing but the layer can be wrong now: the town goes on, and whoever asked is told.
+                _log.critical("a dry run met a bug", exc_info=bug)
+                return answers + [bug] * (len(trial.commands) - len(answers))
             answers.append(written)
             if not written.repeated:
                 tried += written.entries
