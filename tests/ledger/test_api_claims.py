@@ -151,7 +151,7 @@ def test_a_claim_whose_transfer_came_back_is_open_again(town: Town, alys: Client
 
 
 def policy(town: Town, **changes: int) -> None:
-    said = {"default_floor": -600, "default_ceiling": 6_000, "debt_limit": 60_000} | changes
+    said: dict[str, Any] = {"default_floor": -600, "default_ceiling": 6_000, "debt_limit": 60_000} | changes
     town.writer.submit(c.ChangePolicy(by=OPERATOR, **said)).result()
 
 
