@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -275,3 +276,22 @@ def test_the_payer_is_told_what_became_of_a_transfer_to_another_town(remembered:
         [settled] = [event for event in whole if event["type"] == "transfer.settled"]
         assert {"account": "alys", "minutes": 0} in settled["accounts"]
         assert len(settled["accounts"]) == 3
+
+
+@pytest.mark.servers
+def test_a_foreign_row_behind_a_gap_is_never_an_event_and_the_gap_is_not_passed(postgres_dsn: str) -> None:
+    """L-6: a second connection writes by mistake, holds its insert open, and commits it late."""
+    foreign = """INSERT INTO stored_events (originator_id, originator_version, topic, state)
+        SELECT originator_id, max(originator_version) + 2, 'transfer.posted', 'none' FROM stored_events GROUP BY 1"""
+    with open_town(url=postgres_dsn) as town, psycopg.connect(postgres_dsn) as second:
+        alys = town.member("alys")
+        alys.post("/v1/transfers", gift("alys", "bryn", 1))
+        second.execute(foreign)
+        before = alys.get("/v1/events").json()
+        second.commit()
+        assert alys.get("/v1/events").json() == before
+        assert alys.get("/v1/events", after=before["after"], wait_seconds=0.1).json()["events"] == []
+        assert alys.post("/v1/transfers", gift("alys", "bryn", 2)).status_code == 201
+        assert alys.post("/v1/transfers", gift("alys", "bryn", 3)).status_code == 503, "the second writer is noticed"
+        events = _follow(alys, "/v1/events", [1], after=before["after"])
+        assert [event["position"] for event in events] == [before["after"] + 1]
