@@ -112,6 +112,8 @@ def _lines(
     lines_max: int,
 ) -> tuple[list[list[tuple[str, Line]]], int]:
     """Lines of accounts by entry, for up to `limit` entries, and the first position that was not looked at."""
+    # An entry has one line for an account at most, so these are enough for as many entries as are wanted.
+    lines_max = min(lines_max, limit * len(accounts))
     for _ in range(WINDOWS_MAX):
         end = min(stop, start + window_entries)
         lines = index.lines_of(accounts, start=start, stop=end, limit=lines_max + 1)
