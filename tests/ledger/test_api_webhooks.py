@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from tests.ledger.test_webhook_target import INSIDE, OTHERWISE
 from tests.ledger.town_api import Client, Town, gift
+from timebank_kit.files import UnsafeFile
 from timebank_ledger.webhook_store import ENDPOINTS_PER_OWNER_MAX, KEYS_KEPT, Asked, WebhookStore
 from timebank_ledger.webhook_tables import STATES, Endpoint, webhooks_url
 
@@ -255,6 +256,14 @@ def test_a_secret_that_was_changed_leaves_the_file(tmp_path: Path) -> None:
     store.close()
     raw = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert [secret.encode() in raw for secret in secrets] == [False, True, True]
+
+
+def test_a_file_of_secrets_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "webhooks.db"
+    WebhookStore(f"sqlite:///{path}", name="test").close()
+    path.chmod(0o640)
+    with pytest.raises(UnsafeFile, match="chmod 600"):
+        WebhookStore(f"sqlite:///{path}", name="test")
 
 
 def test_keys_are_remembered_in_a_bounded_number(town: Town) -> None:

@@ -71,6 +71,7 @@ class WebhookStore:
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError, OSError: it cannot be opened.
+        UnsafeFile: its file is open to others.
     """
 
     def __init__(self, url: str, *, name: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -22,7 +23,8 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from timebank_kit.answer_limit import AnswerLimit
-from timebank_ledger.index import index_url
+from timebank_kit.files import UnsafeFile
+from timebank_ledger.index_store import index_url
 
 State = Literal["active", "failing", "gone"]
 """failing: nothing is sent until somebody resumes it; gone: the receiver said so with 410."""
@@ -100,18 +102,31 @@ def webhooks_url(journal_url: str) -> str:
 
 
 def open_engine(url: str) -> sa.Engine:
-    """An engine for the webhooks, whose errors repeat no row; a new file is made for its owner alone."""
+    """An engine for the webhooks, whose errors repeat no row; a new file is made for its owner alone.
+
+    Raises:
+        UnsafeFile: the file is open to others.
+    """
     if url == "sqlite://":
         options: dict[str, Any] = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         return sa.create_engine(url, hide_parameters=True, **options)
     engine = sa.create_engine(url, hide_parameters=True, pool_size=CONNECTIONS_MAX, pool_pre_ping=True)
     if engine.dialect.name == "sqlite":
         assert engine.url.database is not None
-        os.close(os.open(Path(engine.url.database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _keep_private(Path(engine.url.database))
         sa.event.listen(engine, "connect", _tune_sqlite)
     else:
         sa.event.listen(engine, "do_connect", _connect_postgres)
     return engine
+
+
+def _keep_private(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(handle).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise UnsafeFile(f"The webhooks' file {path} holds secrets and is open to others; run: chmod 600 {path}")
+    finally:
+        os.close(handle)
 
 
 def _tune_sqlite(connection: sqlite3.Connection, _: object) -> None:
