@@ -51,6 +51,15 @@ POSITION_PARAMETER: Final[dict[str, Any]] = {
     "schema": {"type": "string", "pattern": "^[0-9]{1,16}$"},
     "description": "What an answer said in X-Position: this answer is of a journal that is at least so long.",
 }
+TAG_HEADER: Final = "ETag"
+ANSWER_HEADERS: Final[dict[str, dict[str, Any]]] = {
+    DRY_RUN_HEADER: {"description": "`true`: nothing was written.", "schema": {"type": "string", "enum": ["true"]}},
+    POSITION_HEADER: {
+        "description": "The length of the journal that holds its entry, where it wrote one.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,16}$"},
+    },
+    TAG_HEADER: {"description": "Of what is there now, for If-Match.", "schema": {"type": "string"}},
+}
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """A string that does not end takes all the rest, and nothing is tried twice: the cost is one pass, whatever is sent."""
 
@@ -131,6 +140,15 @@ class GuardedRoute(APIRoute):
         if self.waits:
             options["openapi_extra"] = said | {"parameters": [*said.get("parameters", []), POSITION_PARAMETER]}
         super().__init__(path, endpoint, **options)
+        self.openapi_extra = (self.openapi_extra or {}) | self._said_of_answers()
+
+    def _said_of_answers(self) -> dict[str, Any]:
+        """What the document says of the headers of an answer: they follow from what the route takes."""
+        names = {DRY_RUN_HEADER, POSITION_HEADER} if "dry_run" in self._query_names else set()
+        if "if-match" in _names(self.dependant, "header_params"):
+            names.add(TAG_HEADER)
+        headers = {name: ANSWER_HEADERS[name] for name in sorted(names)}
+        return {"responses": {str(self.status_code or 200): {"headers": headers}}} if headers else {}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -170,7 +188,7 @@ class GuardedRoute(APIRoute):
 
     @cached_property
     def _query_names(self) -> frozenset[str]:
-        return frozenset(_query_names(self.dependant))
+        return frozenset(_names(self.dependant, "query_params"))
 
     def _check_query(self, request: Request) -> None:
         """A misspelt `dry_run` must not be the real thing."""
@@ -211,9 +229,10 @@ async def _caught_up(request: Request) -> None:
         raise EdgeProblem("position_ahead")
 
 
-def _query_names(dependant: Dependant) -> set[str]:
-    own = {field.alias for field in dependant.query_params}
-    return own.union(*map(_query_names, dependant.dependencies))
+def _names(dependant: Dependant, kind: str) -> set[str]:
+    """The parameters of one kind that a route takes, by itself or by what it depends on."""
+    own = {field.alias for field in getattr(dependant, kind)}
+    return own.union(*(_names(one, kind) for one in dependant.dependencies))
 
 
 class StrictRequest(Request):
