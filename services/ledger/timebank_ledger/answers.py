@@ -5,6 +5,8 @@ Source: design page 3, "Idempotency".
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import UNSET
 
 from timebank_contracts import entries as e
@@ -41,20 +43,25 @@ def only_entry(written: Written) -> e.Entry:
 
 def transfer_answer(identity: Identity, entry: e.Entry) -> h.Transfer:
     """What an entry says of its transfer: the first answer to the command that wrote it."""
+    return h.Transfer(**transfer_fields(identity, entry))
+
+
+def transfer_fields(identity: Identity, entry: e.Entry) -> dict[str, Any]:
+    """The same as the fields of `Transfer`: where thousands are answered, nobody judges our own words again."""
     message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
     transfer = transfer_of(identity, entry, message)
     assert transfer is not None, "an entry about a transfer"
     posted = entry.data if isinstance(entry, e.TransferPosted) else None
-    return h.Transfer(
-        id=transfer,
-        state=_STATES[type(entry)],
-        minutes=_minutes(entry, message),
-        position=entry.n,
-        time=entry.time,
-        reason=_reason(entry),
-        postings=_postings(entry),
-        claim=None if posted is None or posted.claim is UNSET else posted.claim,
-    )
+    return {
+        "id": transfer,
+        "state": _STATES[type(entry)],
+        "minutes": _minutes(entry, message),
+        "position": entry.n,
+        "time": entry.time,
+        "reason": _reason(entry),
+        "postings": _postings(entry),
+        "claim": None if posted is None or posted.claim is UNSET else posted.claim,
+    }
 
 
 def _postings(entry: e.Entry) -> list[tuple[str, int]] | None:

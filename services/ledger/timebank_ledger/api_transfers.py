@@ -22,7 +22,7 @@ from timebank_kit.journal import JournalTrouble
 from timebank_kit.problem_answers import EdgeProblem, in_language
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden
-from timebank_ledger.answers import only_entry, transfer_answer, transfer_now
+from timebank_ledger.answers import only_entry, transfer_answer, transfer_fields, transfer_now
 from timebank_ledger.asked import Asking, transfer_command
 from timebank_ledger.batch import BATCH_BYTES_MAX, decode_item, item_command, split_batch
 from timebank_ledger.edge import (
@@ -155,8 +155,8 @@ def command_answer(edge: Edge, written: Written | Exception) -> dict[str, Any]:
     if isinstance(written, _ANSWERED):
         return problem_answer(problem_of(written))
     assert isinstance(written, Written), "the writer answers with what was written, a refusal, or its own trouble"
-    transfer = transfer_answer(edge.identity, only_entry(written))
-    return {"status": 201, "transfer": transfer.model_dump(exclude_none=True)}
+    said = transfer_fields(edge.identity, only_entry(written))
+    return {"status": 201, "transfer": {name: value for name, value in said.items() if value is not None}}
 
 
 def problem_answer(body: dict[str, Any]) -> dict[str, Any]:

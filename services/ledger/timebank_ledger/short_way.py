@@ -24,7 +24,7 @@ from timebank_contracts.http_answers import Transfer
 from timebank_contracts.moments import parse_date
 from timebank_kit.idempotency import KEY_HEADER, check_key
 from timebank_kit.problem_answers import EdgeProblem, answer_headers
-from timebank_ledger.answers import only_entry, transfer_answer
+from timebank_ledger.answers import only_entry, transfer_fields
 from timebank_ledger.api_transfers import asking_of
 from timebank_ledger.asked import single_command
 from timebank_ledger.batch import PayeeItem
@@ -33,7 +33,7 @@ from timebank_ledger.writer import Written
 
 PATH: Final = "/v1/transfers"
 _JSON: Final = frozenset({"application/json", "application/json; charset=utf-8"})
-_to_json: Final = Transfer.__pydantic_serializer__.to_json
+_NOTHING_SAID: Final = dict.fromkeys(Transfer.model_fields)
 
 
 class PlainTransfer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,7 +135,7 @@ def plain_transfer(raw: bytes) -> PlainTransfer | None:
 async def _answer(request: Request, written: Written, send: Send) -> None:
     edge: Edge = request.app.state.edge
     entry = only_entry(written)
-    body = _to_json(transfer_answer(edge.identity, entry))
+    body = msgspec.json.encode(_NOTHING_SAID | transfer_fields(edge.identity, entry))
     more = answer_headers(request)
     headers = [
         (b"content-length", b"%d" % len(body)),
