@@ -48,6 +48,7 @@ NOT_FOR_PARTNERS = {
     "setLimits": OPERATES,
     "setPolicy": OPERATES,
     "takeSegment": BETWEEN,
+    "thawStream": OPERATES,
 }
 
 
@@ -89,7 +90,7 @@ NAMES = {"Balance": "BalanceThen", "StatementPage": "Statement", "EventPage": "E
 
 
 ANSWERS = [each for each in msgspec.Struct.__subclasses__() if each.__module__ == answers.__name__]
-TWO_FORMS = {"Payee": ("PayeeHere", "PayeeThere")}
+TWO_FORMS = {"Payee": ("PayeeHere", "PayeeThere"), "Webhook": ("WebhookMade", "Webhook")}
 
 
 @pytest.mark.parametrize("kind", ANSWERS, ids=lambda kind: kind.__name__)

@@ -1,8 +1,8 @@
 """A client of a timebank town's API. It imports nothing of the town's own software, so this folder may be copied out.
 
-Reading order: `timebank.py` (what you make), `transfers.py`, `claims.py`, `accounts.py`, `money.py`, `events.py`,
-`webhooks.py` (what you call), `answers.py` and `errors.py` (what you get); below them `door.py` sends, and `routes.py`
-lists what it can ask.
+Reading order: `timebank.py` (what you make); `transfers.py`, `uploads.py`, `claims.py`, `accounts.py`, `money.py`,
+`events.py`, `subscriptions.py`, `webhooks.py` (what you call, by noun); `asked.py`, `answers.py` and `errors.py` (what
+goes in and comes out). Below them `door.py` sends, and `routes.py` lists what it can ask.
 """
 
 from timebank_client.answers import (
@@ -18,7 +18,10 @@ from timebank_client.answers import (
     StatementPage,
     Transfer,
     TrialBalance,
+    Webhook,
+    WebhookDelivery,
 )
+from timebank_client.asked import Keyed, NewGroup, NewSession, NewTransfer
 from timebank_client.claims import NewClaim
 from timebank_client.credentials import PrivateKey, read_private_key
 from timebank_client.door import Surroundings
@@ -38,7 +41,7 @@ from timebank_client.errors import (
 from timebank_client.money import NewMoney
 from timebank_client.retries import Retries
 from timebank_client.timebank import Timebank
-from timebank_client.transfers import Keyed, NewGroup, NewSession, NewTransfer
+from timebank_client.uploads import UploadedLine, write_upload
 from timebank_client.webhooks import verify_webhook
 
 __all__ = [
@@ -75,6 +78,10 @@ __all__ = [
     "Unauthorised",
     "Unavailable",
     "Unexpected",
+    "UploadedLine",
+    "Webhook",
+    "WebhookDelivery",
     "read_private_key",
     "verify_webhook",
+    "write_upload",
 ]

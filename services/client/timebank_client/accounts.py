@@ -17,7 +17,8 @@ from timebank_client.answers import (
     StatementPage,
     TrialBalance,
 )
-from timebank_client.door import Door, dry
+from timebank_client.asked import dry
+from timebank_client.door import Door
 
 
 class _AccountPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import date as Day
 from datetime import datetime
-from typing import Any
 
 from msgspec import Struct
 
@@ -160,6 +159,45 @@ class EventPage(Struct, frozen=True, kw_only=True):
     more: bool = False
 
 
+class Webhook(Struct, frozen=True, kw_only=True):
+    """A subscription. States: active; failing and gone (410), in which nothing is sent until it is enabled."""
+
+    id: str
+    url: str
+    state: str
+    position: int
+    """Events from this position on are still to be sent."""
+    failures: int
+    made_at: datetime
+    accounts: list[str] | None = None
+    types: list[str] | None = None
+    failure: str | None = None
+    """Why the last attempt was in vain."""
+    next_attempt_at: datetime | None = None
+    old_secret_until: datetime | None = None
+    secret: str | None = None
+    """For `verify_webhook`; said once, where it is made."""
+
+    def __repr__(self) -> str:
+        return f"Webhook(id={self.id!r}, url={self.url!r}, state={self.state!r}, …)"
+
+
+class WebhookDelivery(Struct, frozen=True, kw_only=True):
+    """One attempt to send a hint."""
+
+    delivery: int
+    event: str
+    type: str
+    position: int
+    at: datetime
+    outcome: str
+    """delivered, failed or waiting."""
+    attempt: int
+    by_hand: bool = False
+    status: int | None = None
+    failure: str | None = None
+
+
 class KindRow(Struct, frozen=True, kw_only=True):
     """The accounts of one kind."""
 
@@ -209,12 +247,3 @@ class Alias(Struct, frozen=True, kw_only=True):
     alias: str
     account: str
     audience: str | None = None
-
-
-def payee_body(payee: str | Payee) -> dict[str, Any]:
-    """A payee as the API takes it: an account's id, or what `payees.resolve` answered."""
-    if isinstance(payee, str):
-        return {"account": payee}
-    if payee.account is not None:
-        return {"account": payee.account}
-    return {"node": payee.node, "alias": payee.alias}

@@ -15,7 +15,8 @@ from typing import Any, Required, TypedDict, Unpack
 import msgspec
 
 from timebank_client.answers import Claim, Transfer
-from timebank_client.door import Answer, Door, as_text, dry
+from timebank_client.asked import as_text, dry
+from timebank_client.door import Answer, Door
 
 
 class NewClaim(TypedDict, total=False):

@@ -15,9 +15,10 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -147,7 +148,7 @@ class Door:
                 # The town lost what it had answered, and somebody must be told, once: later reads see what there is.
                 self._written = 0
             raise
-        if not is_read:
+        if not is_read and "dry_run" not in (query or {}):
             self._note(answer.headers.get(POSITION, ""))
         return _decoded(answer, into)
 
@@ -156,9 +157,35 @@ class Door:
             with self._lock:
                 self._written = max(self._written, int(position))
 
-    def pause(self) -> None:
-        """Wait as before a second try."""
-        self.around.sleep(self._retries.wait_seconds(1, chance=self.around.chance(), retry_after_seconds=1.0))
+    def pause(self, *, tried: int = 1) -> None:
+        """Wait as after so many tries, and a second at least; `Unavailable` is the caller's to raise."""
+        self.around.sleep(self._retries.wait_seconds(tried, chance=self.around.chance(), retry_after_seconds=1.0))
+
+    @property
+    def tries_max(self) -> int:
+        """How often something is tried."""
+        return self._retries.tries_max
+
+    @contextmanager
+    def stream(
+        self, operation: str, content: Iterable[bytes], *, media_type: str, query: Mapping[str, Any]
+    ) -> Iterator[httpx.Response]:
+        """Send a long body once and read its answer as it comes; `ask` is for all else.
+
+        Raises:
+            Refused, Unexpected: the answer is an error.
+            Unavailable: it is one that says to come again.
+            httpx.TransportError: the line broke.
+        """
+        headers = {"Authorization": f"Bearer {self.token()}", "Content-Type": media_type}
+        method, url = ROUTES[operation][0], self._url(operation, None)
+        with self._http.stream(method, url, params=_said(query), content=content, headers=headers) as answer:
+            if not answer.is_success:
+                answer.read()
+            if answer.status_code in RETRIED_STATUSES:
+                problem = _problem_of(answer)
+                raise Unavailable(problem.detail or problem.code, problem=problem)
+            yield _checked(answer)
 
     def token(self, *, key: str | None = None) -> str:
         """A token that is valid for a while; a new one is fetched when the old one is near its end.
@@ -254,16 +281,6 @@ class Door:
         base = self._directory_url if operation in DIRECTORY else self._ledger_url
         filled = {name: quote(value, safe=":") for name, value in (path or {}).items()}
         return base + ROUTES[operation][1].format(**filled)
-
-
-def dry(dry_run: bool) -> dict[str, Any]:
-    """The query of a command."""
-    return {"dry_run": "true"} if dry_run else {}
-
-
-def as_text(said: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of a command: days as text."""
-    return {name: value.isoformat() if isinstance(value, date) else value for name, value in said.items()}
 
 
 def _said(query: Mapping[str, Any] | None) -> dict[str, Any]:

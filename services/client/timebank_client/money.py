@@ -9,7 +9,8 @@ from typing import Required, TypedDict, Unpack
 import msgspec
 
 from timebank_client.answers import Money
-from timebank_client.door import Door, as_text, dry
+from timebank_client.asked import as_text, dry
+from timebank_client.door import Door
 
 
 class NewMoney(TypedDict, total=False):

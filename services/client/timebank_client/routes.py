@@ -24,6 +24,7 @@ ROUTES: Final[dict[str, tuple[str, str]]] = {
     # Transfers.
     "postTransfer": ("POST", "/v1/transfers"),
     "postTransfers": ("POST", "/v1/transfers/batch"),
+    "uploadTransfers": ("POST", "/v1/transfers/bulk"),
     "getTransfer": ("GET", "/v1/transfers/{transfer}"),
     "reverseTransfer": ("POST", "/v1/transfers/{transfer}/reversal"),
     # Claims, and money beside hours.
@@ -39,4 +40,13 @@ ROUTES: Final[dict[str, tuple[str, str]]] = {
     # What happened.
     "readEvents": ("GET", "/v1/events"),
     "readAccountEvents": ("GET", "/v1/accounts/{account}/events"),
+    "createWebhook": ("POST", "/v1/webhooks"),
+    "listWebhooks": ("GET", "/v1/webhooks"),
+    "getWebhook": ("GET", "/v1/webhooks/{webhook}"),
+    "editWebhook": ("PUT", "/v1/webhooks/{webhook}"),
+    "deleteWebhook": ("DELETE", "/v1/webhooks/{webhook}"),
+    "rotateWebhookSecret": ("POST", "/v1/webhooks/{webhook}/secret"),
+    "enableWebhook": ("POST", "/v1/webhooks/{webhook}/enable"),
+    "listWebhookDeliveries": ("GET", "/v1/webhooks/{webhook}/deliveries"),
+    "replayWebhookDelivery": ("POST", "/v1/webhooks/{webhook}/deliveries/{delivery}/replay"),
 }

@@ -14,6 +14,7 @@ from timebank_client.door import Door, Surroundings
 from timebank_client.events import Events
 from timebank_client.money import MoneyRecords
 from timebank_client.retries import Retries
+from timebank_client.subscriptions import Webhooks
 from timebank_client.transfers import Transfers
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -30,6 +31,7 @@ class Timebank:
         private_key: the key that the operator registered the public part of.
         directory_url: where the directory is, when it is not at the same address.
         scope: what the client's tokens shall allow, separated by spaces; empty: all that was granted.
+        language: en or cy, of the texts in refusals; codes are the same in each.
         audience: for whom an assertion by `private_key` is made; None: the address of the token route.
         timeout_seconds: of each try.
         retries: how stubborn the client is.
@@ -49,6 +51,7 @@ class Timebank:
         private_key: PrivateKey | None = None,
         directory_url: str | None = None,
         scope: str = "",
+        language: str = "en",
         audience: str | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         retries: Retries | None = None,
@@ -64,7 +67,7 @@ class Timebank:
             timeout=timeout_seconds,
             transport=transport,
             follow_redirects=False,
-            headers={"User-Agent": f"timebank-client/{VERSION}"},
+            headers={"User-Agent": f"timebank-client/{VERSION}", "Accept-Language": language},
         )
         self._door = Door(
             self._http,
@@ -83,6 +86,7 @@ class Timebank:
         self.claims = Claims(self._door)
         self.money = MoneyRecords(self._door)
         self.events = Events(self._door)
+        self.webhooks = Webhooks(self._door)
 
     def token(self) -> str:
         """A token that is valid for some minutes more, for requests of your own."""

@@ -9,82 +9,33 @@ covered too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
-from typing import Any, Final, Required, TypedDict, Unpack
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, Unpack
 
 import msgspec
 
-from timebank_client.answers import Payee, Transfer, payee_body
-from timebank_client.door import Door, as_text, dry
+from timebank_client.answers import Transfer
+from timebank_client.asked import (
+    SESSION_FIELDS,
+    Keyed,
+    NewGroup,
+    NewSession,
+    NewTransfer,
+    as_text,
+    body_of,
+    dry,
+)
+from timebank_client.door import Door
 from timebank_client.errors import Refused, Unavailable, Unexpected, read_problem, refused
 from timebank_client.retries import RETRIED_STATUSES
+from timebank_client.uploads import UploadedLine, upload
 
 BATCH_MAX: Final = 1_000
 BATCH_BYTES_MAX: Final = 900_000
 """The town takes a megabyte."""
 ROUNDS_MAX: Final = 5
 """How often those of a batch are sent again that were told to come later."""
-Shares = Sequence[tuple[str, int]]
-
-
-class _Said(TypedDict, total=False):
-    purpose: Required[str]
-    """service, gift, pot, support, grant or correction."""
-    activity: str
-    """What was done; a service names it."""
-    served_on: date | str
-    """The day of the service; a service names it."""
-    confirmed_by: str
-    programme: str
-    reason: str
-
-
-class NewTransfer(_Said, total=False):
-    """Minutes from one account to another. Fields as in the API's document."""
-
-    payer: Required[str]
-    payee: Required[str | Payee]
-    """An account of this town, or what `payees.resolve` answered."""
-    minutes: Required[int]
-    given_minutes: int
-    """Time given, where it differs from the minutes paid."""
-    expires_in_seconds: int
-    """Only to another town: until when it may take the transfer."""
-
-
-class NewGroup(_Said, total=False):
-    """One act of several accounts: the minutes sum to 0."""
-
-    postings: Required[Shares]
-    """[account, minutes]: below 0 paid, above 0 credited."""
-    given: Shares
-    """[account, minutes] of time given."""
-
-
-class NewSession(_Said, total=False):
-    """A group session: attendees pay for their own time, leaders earn theirs, the pot takes or bears the difference."""
-
-    leaders: Required[Shares]
-    """[account, minutes] of time given."""
-    attendees: Shares
-    """[account, minutes] of those who pay for their own time."""
-    sharing: Sequence[str]
-    """Accounts that share a cost, split to the minute in order of id."""
-    shared_minutes: int
-    """What they share."""
-
-
-SESSION_FIELDS: Final = ("leaders", "attendees", "sharing", "shared_minutes")
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A command of a batch with a key of the caller's own."""
-
-    key: str
-    transfer: NewTransfer | NewGroup
 
 
 class _BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +106,23 @@ class Transfers:
         if batch:
             yield from self._post_batch(batch)
 
+    def upload(self, path: str | Path, *, from_line: int = 1, dry_run: bool = False) -> Iterator[UploadedLine]:
+        """Send a file of transfers, as `write_upload` writes it: up to 100,000 lines, each judged by itself.
+
+        Args:
+            path: of the file; it is read again from its beginning when the line breaks.
+            from_line: pass over the lines before this one.
+            dry_run: answer as if, and write nothing; up to 1,000 lines.
+
+        Yields:
+            For each line, in order, what became of it. Taking the answers is what moves it on.
+
+        Raises:
+            Refused: the rest of the file cannot be taken (`too_large`, `malformed`).
+            Unavailable: no line further, as often as was tried; the text says which one to go on with.
+        """
+        return upload(self._door, Path(path), from_line=from_line, dry_run=dry_run)
+
     def get(self, transfer: str) -> Transfer:
         """A transfer by its id; raises `NotFound`."""
         return self._door.ask("getTransfer", Transfer, path={"transfer": transfer})
@@ -217,14 +185,6 @@ class Transfers:
                 return [found[number] for number in range(len(commands))]
             self._door.pause()
         raise Unavailable(f"{len(left)} of {len(commands)} commands were told to come again later, each time.")
-
-
-def body_of(said: NewTransfer | NewGroup) -> dict[str, Any]:
-    """What is sent: dates as text, a payee in the API's form."""
-    body = as_text(said)
-    if "payee" in body:
-        body["payee"] = payee_body(body["payee"])
-    return body
 
 
 def _refused(answer: _BatchAnswer) -> Refused:

@@ -144,5 +144,6 @@ def _show(out: Console, folder: Path, partner: dict[str, Any]) -> None:
     for handle, said in partner["accounts"].items():
         out.print(f"  {handle:14}{said['account']}   {said['kind']}")
     out.print(f"  {NOT_GRANTED} lives here too and was not granted: pay them by handle.\n")
+    out.print("Webhooks may be sent to this machine: http://127.0.0.1:PORT/PATH.")
     out.print(f"The same for a shell:  . {folder / PARTNER_SHELL}   and for a program: {folder / PARTNER}")
     out.print("Ten minutes with it: docs/partners.md. Ctrl-C stops it and keeps its data; --reset begins anew.")

@@ -93,8 +93,11 @@ def open_towns(folder: Path, *, url: str | None = None) -> Iterator[dict[str, To
     try:
         for name in (TOWN, NEIGHBOUR):
             home = open_home(folder / name)
-            # A client that signs with a key names the town as it sees it.
-            environ = {"TIMEBANK_DIRECTORY_URL": url} if url and name == TOWN else {}
+            # A partner's receiver of webhooks runs on this machine too.
+            environ = {"TIMEBANK_LEDGER_WEBHOOK_ALLOW_LOOPBACK": "true"}
+            if url and name == TOWN:
+                # A client that signs with a key names the town as it sees it.
+                environ["TIMEBANK_DIRECTORY_URL"] = url
             towns[name] = town = open_town(
                 home, _surroundings(by_address, broker, environ), title=f"{name.capitalize()}, a sandbox"
             )
