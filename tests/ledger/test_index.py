@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from tests.ledger.town_api import Town, gift, open_town
 from timebank_kit.journal import open_journal
 from timebank_ledger.follower import Follower, take_turn
-from timebank_ledger.index import CHUNK_ENTRIES, Index, IndexTrouble, index_url
+from timebank_ledger.index import CHUNK_ENTRIES, Index, IndexTrouble
+from timebank_ledger.index_store import index_url
 
 
 def _exchange(town: Town, count: int) -> None:

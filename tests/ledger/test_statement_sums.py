@@ -13,7 +13,8 @@ from tests.ledger.busy_town import ACTS, Act, book_at, live
 from tests.ledger.pair_of_towns import carry, open_pair
 from tests.ledger.town_api import START, Town, gift, open_town
 from timebank_contracts.figures import trial_balance
-from timebank_ledger.index import Index, index_url
+from timebank_ledger.index import Index
+from timebank_ledger.index_store import index_url
 
 
 def _replayed(town: Town, length: int) -> dict[str, Any]:

@@ -18,10 +18,9 @@ import psycopg
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 from eventsourcing.postgres import PostgresAggregateRecorder, PostgresDatastore
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row, tuple_row
 
-from timebank_kit.answer_limit import AnswerLimit
+from timebank_kit.answer_limit import CONNECT_SECONDS, AnswerLimit, bounded_parameters
 from timebank_kit.journal import (
     Journal,
     JournalTrouble,
@@ -37,10 +36,6 @@ from timebank_kit.journal import (
 )
 
 _COLUMNS = "originator_version, topic, state, idempotency_key"
-_OPTIONS = (
-    "-c lock_timeout=5000 -c statement_timeout=10000 -c idle_in_transaction_session_timeout=30000"
-    " -c client_min_messages=warning"
-)
 _CREATE = """
 CREATE TABLE IF NOT EXISTS stored_events (
     originator_id uuid NOT NULL, originator_version bigint NOT NULL, topic text NOT NULL, state bytea NOT NULL,
@@ -70,10 +65,7 @@ JOIN stored_events ON originator_id = id AND originator_version = 0
 """From one journal to the next by the primary key: no scan of all that they hold."""
 _CREATE_LOCK = 7463214
 """Two processes that start together would both make the table; an advisory lock puts them in a row."""
-_ME = """
-SELECT pid, backend_start, (SELECT setting::integer FROM pg_settings WHERE name = 'statement_timeout')
-FROM pg_stat_activity WHERE pid = pg_backend_pid()
-"""
+_ME = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 _ROOM = "CREATE TEMPORARY TABLE room AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, 1024) AS n"
 """A megabyte: more than one batch and its pages."""
 _END = "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
@@ -82,9 +74,6 @@ END_MILLISECONDS = 2_000
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit")
 _log = logging.getLogger(__name__)
 READERS_MAX = 8
-CONNECT_SECONDS = 5
-ANSWER_SECONDS_MORE = 2.0
-"""An answer may take this much longer than the server's own `statement_timeout`, which the url's options may set."""
 
 
 class PostgresJournal(PostgresAggregateRecorder, Journal):
@@ -100,9 +89,8 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
     """
 
     def __init__(self, dsn: str, originator: UUID) -> None:
-        self._parameters = _parameters(dsn)
+        self._parameters = bounded_parameters(dsn, application_name="journal")
         self._originator = originator
-        self._answer_seconds = CONNECT_SECONDS + 0.0
         self._session: tuple[int, datetime] | None = None
         self._full = False
         self._writer = self._connect()
@@ -217,7 +205,7 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:
-            connection = AnswerLimit.connect(**self._parameters, autocommit=True, answer_seconds=self._answer_seconds)
+            connection = AnswerLimit.connect(**self._parameters, autocommit=True)
         except psycopg.Error as error:
             raise JournalTrouble(f"PostgreSQL cannot be reached: {_first_line(error)}.") from error
         try:
@@ -225,9 +213,7 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
                 row = connection.execute(f"SHOW {setting}".encode()).fetchone()
                 check_setting(setting, str(row[0]) if row else "off")
             self._end_session_before(connection)
-            pid, began, milliseconds = connection.execute(_ME).fetchall()[0]
-            self._session = pid, began
-            connection.answer_seconds = self._answer_seconds = ANSWER_SECONDS_MORE + milliseconds / 1000
+            self._session = connection.execute(_ME).fetchone()
         except psycopg.Error as error:
             connection.close()
             raise JournalTrouble(f"PostgreSQL cannot be reached: {_first_line(error)}.") from error
@@ -253,8 +239,7 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
             idle_in_transaction_session_timeout=30,
         )
         datastore.pool.connection_class = AnswerLimit
-        more = {"row_factory": dict_row, "answer_seconds": self._answer_seconds}
-        datastore.pool.kwargs = {**self._parameters, **more}
+        datastore.pool.kwargs = {**self._parameters, "row_factory": dict_row}
         datastore.pool.open()
         return datastore
 
@@ -266,16 +251,6 @@ def check_setting(name: str, value: str) -> None:
             f"PostgreSQL runs with {name} = off and would lose what it acknowledged. Set {name} = on "
             "(postgresql.conf, the role, the database or the url's options) and start again."
         )
-
-
-def _parameters(dsn: str) -> dict[str, Any]:
-    """The DSN's parameters with bounded waits; what the DSN itself says comes later and wins."""
-    try:
-        given = conninfo_to_dict(dsn)
-    except psycopg.Error as error:
-        raise ValueError("The PostgreSQL url cannot be read; write postgresql://user@host:port/database.") from error
-    options = f"{_OPTIONS} {given.pop('options', None) or ''}".strip()
-    return {"application_name": "journal", "connect_timeout": CONNECT_SECONDS, **given, "options": options}
 
 
 def _first_line(error: Exception) -> str:

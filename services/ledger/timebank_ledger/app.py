@@ -30,7 +30,8 @@ from timebank_ledger.api import make_app
 from timebank_ledger.edge import Edge
 from timebank_ledger.follower import Follower
 from timebank_ledger.head import HeadFile
-from timebank_ledger.index import Index, index_url
+from timebank_ledger.index import Index
+from timebank_ledger.index_store import index_url
 from timebank_ledger.metrics import Metrics
 from timebank_ledger.publication import export_town
 from timebank_ledger.settings import Settings

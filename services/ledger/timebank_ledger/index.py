@@ -14,7 +14,6 @@ Source: design page 1, "Nothing is stored twice as truth".
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable, Collection
 from hashlib import sha256
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.pool import StaticPool
 
 from timebank_contracts import entries as e
 from timebank_contracts.entry_reader import EntryReader
@@ -30,6 +28,7 @@ from timebank_contracts.figures import KindRow
 from timebank_contracts.streams import StreamHead
 from timebank_kit.journal import Journal, JournalTrouble
 from timebank_ledger.index_rows import Earlier, Rows, rows_of
+from timebank_ledger.index_store import open_engine
 
 VERSION: Final = 5
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
@@ -72,26 +71,11 @@ class Out(NamedTuple):
     chain: bytes
 
 
-def _tune_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    """Losing the last chunk is allowed, it is indexed again; a torn file is not."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def index_url(journal_url: str) -> str:
-    """The SQLAlchemy URL of the index that belongs to a journal's url."""
-    if journal_url == "memory:":
-        return "sqlite://"
-    if journal_url.startswith("sqlite:"):
-        return f"sqlite:///{journal_url.removeprefix('sqlite:')}-index"
-    return "postgresql+psycopg://" + journal_url.split("://", 1)[1]
-
-
 class Index:
     """Reads and advances the index of one journal.
 
     Args:
-        url: see `index_url`.
+        url: see `index_store.index_url`.
         journal: what is indexed.
         name: tells apart the journals of one database: letters, digits and `_`.
     """
@@ -99,13 +83,8 @@ class Index:
     def __init__(self, url: str, journal: Journal, *, name: str) -> None:
         self._journal = journal
         self._lock = threading.RLock()
-        options: dict[str, Any] = {}
-        if url == "sqlite://":
-            options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-        self._engine = sa.create_engine(url, **options)
+        self._engine = open_engine(url)
         self._file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
-        if self._engine.dialect.name == "sqlite":
-            sa.event.listen(self._engine, "connect", _tune_sqlite)
         metadata = sa.MetaData()
         self._metadata = metadata
         prefix = f"index_{name}_"

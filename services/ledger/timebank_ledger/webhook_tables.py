@@ -24,7 +24,7 @@ from sqlalchemy.pool import StaticPool
 
 from timebank_kit.answer_limit import AnswerLimit
 from timebank_kit.files import UnsafeFile
-from timebank_ledger.index import index_url
+from timebank_ledger.index_store import index_url
 
 State = Literal["active", "failing", "gone"]
 """failing: nothing is sent until somebody resumes it; gone: the receiver said so with 410."""
