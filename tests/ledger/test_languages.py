@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ledger.pair_of_towns import open_pair, segment_from
 from tests.ledger.town_api import Town, gift
 from timebank_contracts.problems_cy import TITLES_CY
 
@@ -55,3 +56,16 @@ def test_each_command_of_a_batch_is_answered_in_the_language_of_the_batch(town: 
     floor, taken, malformed = answer.json()["answers"]
     assert (floor["problem"]["code"], floor["problem"]["title"]) == ("floor", TITLES_CY["floor"])
     assert (taken["status"], malformed["problem"]["title"]) == (201, TITLES_CY["field_invalid"])
+
+
+def test_what_crosses_towns_is_a_code_and_never_a_word() -> None:
+    """Case J-11."""
+    with open_pair() as (aberdare, barry):
+        body = gift("alys", "bryn", 30) | {"payee": {"node": "barry", "alias": "f" * 32}}
+        assert aberdare.member("alys").post("/v1/transfers", body).status_code == 201
+        headers = {**barry.federation().headers, "Accept-Language": "cy"}
+        segment = segment_from(aberdare, "barry", after=0)
+        assert barry.http.post("/v1/segments", content=segment, headers=headers).json()["outcome"] == "fresh"
+        answered = barry.http.get("/v1/streams/aberdare/messages", headers=headers).content
+    assert b'"reason":"alias_unknown"' in answered
+    assert answered.isascii()
