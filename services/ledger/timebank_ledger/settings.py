@@ -68,7 +68,7 @@ class Settings(OidcSettings):
     """Commands that may wait for the writer."""
     rate_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
     """Requests a second from one client, and from all those together who need no token."""
-    rate_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    rate_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     """Requests that a client who rested may make at once."""
     wait_seconds_max: Annotated[int, Field(ge=0, le=30)] = 30
     """How long a reader of the journal's tail may wait for its next entry."""
