@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from deploy.servers.find import OwnDatabase
 from tests.ledger.town_api import Town, open_town
 from tests.ledger.webhook_receiver import Receiver, Said, open_receiver, pay, sender_of, subscribe
 from timebank_ledger.webhook_store import WebhookStore
+from timebank_ledger.webhook_tables import webhooks_url
 
 
 @pytest.fixture
@@ -130,3 +132,35 @@ def test_a_slow_receiver_does_not_hold_up_the_others(town: Town, receiver: Recei
         finally:
             sender.close()
     assert receiver.positions == positions
+
+
+@pytest.mark.servers
+def test_a_database_that_is_killed_in_the_middle_leaves_nothing_out(
+    town: Town, receiver: Receiver, private_postgres: OwnDatabase
+) -> None:
+    """L-1: a hint whose delivery could not be noted is sent again, under the same id."""
+    made = town.webhooks.find(subscribe(town, receiver)["id"])
+    assert made is not None
+    store = WebhookStore(webhooks_url(private_postgres.create_database("webhooks")), name="test")
+    with store.engine.begin() as connection:
+        store.add(made)(connection)
+    positions = pay(town, 1, 2, 3)
+    town.index.advance_to(town.writer.tail.length)
+    sender = sender_of(town, store=store)
+
+    def answer(_: object) -> Said:
+        if len(receiver.received) == 2:
+            private_postgres.kill()
+        return Said(204)
+
+    receiver.answer = answer
+    with pytest.raises(sa.exc.OperationalError):
+        sender.deliver_due()
+    with pytest.raises(sa.exc.OperationalError):
+        sender.deliver_due()
+    assert receiver.positions == positions[:2]
+    private_postgres.restart()
+    sender.deliver_due()
+    assert receiver.positions == [positions[0], positions[1], positions[1], positions[2]]
+    assert not sender.ready()
+    store.close()
