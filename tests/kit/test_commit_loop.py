@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, QueueFull, Stopped
+from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, QueueFull, Stopped, Unwritten
 
 SECONDS = 10.0
 
@@ -165,7 +165,18 @@ def test_after_doubt_the_loop_recovers_and_takes_commands_again(
     assert loop.submit(3).result(SECONDS) == 30
     assert gate.recovered == 1
     assert gate.batches == [[1], [3]]
-    assert (loop.state, loop.reason) == ("running", None)
+    assert (loop.state, loop.reason, loop.doubts) == ("running", None, 1)
+
+
+def test_a_batch_that_was_surely_not_written_is_told_so(
+    gate: Gate, start: Start, running_again: threading.Event
+) -> None:
+    gate.raises = [Unwritten("make room on the disk")]
+    loop = start()
+    with pytest.raises(Stopped, match="make room"):
+        loop.submit(1).result(SECONDS)
+    assert running_again.wait(SECONDS)
+    assert loop.submit(1).result(SECONDS) == 10
 
 
 @pytest.mark.parametrize("error", [Halt("a rollback was proved"), KeyError("bug")])

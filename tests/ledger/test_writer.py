@@ -16,7 +16,7 @@ from timebank_contracts.invariants import broken_invariants
 from timebank_contracts.keys import SigningKey
 from timebank_kit.clock import ManualClock
 from timebank_kit.commit_loop import Doubt, Halt, Stopped
-from timebank_kit.journal import JournalTrouble, OutcomeUnknown, PositionTaken, Record, originator_of
+from timebank_kit.journal import JournalTrouble, NoRoom, OutcomeUnknown, PositionTaken, Record, originator_of
 from timebank_kit.journal_memory import MemoryJournal
 from timebank_ledger import commands as c
 from timebank_ledger.clock_guard import ClockWrong
@@ -46,6 +46,9 @@ class FaultyJournal(MemoryJournal):
 
     def reopen(self) -> None:
         self.reopened += 1
+
+    def full(self, _: Sequence[Record]) -> None:
+        raise NoRoom("make room")
 
     def lose_before(self, _: Sequence[Record]) -> None:
         raise OutcomeUnknown("the connection broke before the commit")
@@ -134,6 +137,15 @@ def test_what_waits_during_doubt_is_told_that_it_was_not_begun(writer: Writer, j
     with pytest.raises(Stopped):
         parked[0].result(timeout=10)
     assert settle(writer, pay(2)).entries[0].n == 4
+
+
+def test_on_a_full_disk_a_batch_is_not_begun_and_its_key_runs_afresh(writer: Writer, journal: FaultyJournal) -> None:
+    journal.fault = journal.full
+    with pytest.raises(Stopped, match="make room"):
+        writer.submit(pay(1)).result(timeout=10)
+    assert not settle(writer, pay(1)).repeated
+    assert writer.loop.doubts == 1
+    assert balance(writer, "alys") == -60
 
 
 @pytest.mark.parametrize("fault", ["lose_before", "lose_answer"])
