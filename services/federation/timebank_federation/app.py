@@ -123,8 +123,6 @@ def open_federation(
     worker = Worker(
         sender=sender, receiver=receiver, inbox=inbox, poll_seconds=poll_seconds, prepare=receiver.hand_over_registries
     )
-    metrics = CollectorRegistry()
-    metrics.register(_Figures(sender, receiver, worker))
     app = make_app(
         identity=identity,
         sender=sender,
@@ -132,7 +130,7 @@ def open_federation(
         registries=registries,
         clock=clock,
         operators=Issuer(f"{identity.node}/directory", (token_public,), SCOPES - {"federation"}),
-        metrics=metrics,
+        metrics=_metrics(_Figures(sender, receiver, worker)),
         trouble=lambda: worker.trouble,
         directory=directory_http,
         outside=outside,
@@ -147,6 +145,12 @@ def open_federation(
         inbox=inbox,
         ledger=ledger,
     )
+
+
+def _metrics(figures: Collector) -> CollectorRegistry:
+    metrics = CollectorRegistry()
+    metrics.register(figures)
+    return metrics
 
 
 @dataclass(frozen=True)
