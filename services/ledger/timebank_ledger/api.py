@@ -99,7 +99,10 @@ def make_app(
         webhooks=webhooks,
     )
     app.state.metrics = Metrics(writer, index, webhooks)
-    app.add_middleware(ShortWay, owner=app, route=api_transfers.router.routes[0])
+    [plain] = (
+        one for one in api_transfers.router.routes if isinstance(one, GuardedRoute) and one.name == "post_transfer"
+    )
+    app.add_middleware(ShortWay, owner=app, route=plain)
     app.state.uploads = BoundedSemaphore(api_bulk.UPLOADS_MAX)
     app.add_middleware(BodyLimit, bytes_max=BATCH_BYTES_MAX, streams=frozenset({api_bulk.PATH}))
     app.add_middleware(CountAnswers, metrics=app.state.metrics)

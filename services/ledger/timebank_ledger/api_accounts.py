@@ -16,6 +16,7 @@ from timebank_contracts import entries as e
 from timebank_contracts import http as asked
 from timebank_contracts import http_answers as h
 from timebank_contracts.errors import Refusal
+from timebank_contracts.names import ACCOUNT_PATTERN, ALIAS_PATTERN
 from timebank_contracts.tokens import Caller
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_ledger import commands as c
@@ -25,8 +26,8 @@ from timebank_ledger.asked import command_head, new_alias
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheDryRun, TheEdge, TheKey, needs, write
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["accounts"])
-AccountPath = Annotated[str, Path(pattern=asked.names.ACCOUNT_PATTERN, description="The account's id.")]
-AliasPath = Annotated[str, Path(pattern=asked.names.ALIAS_PATTERN, description="The receiving address.")]
+AccountPath = Annotated[str, Path(pattern=ACCOUNT_PATTERN, description="The account's id.")]
+AliasPath = Annotated[str, Path(pattern=ALIAS_PATTERN, description="The receiving address.")]
 ACCOUNTS_MAX = 1_000
 
 
@@ -80,7 +81,7 @@ def list_accounts(
     limit: Annotated[int, Query(ge=1, le=ACCOUNTS_MAX, description="Accounts in a page.")] = 100,
 ) -> h.Accounts:
     """The accounts that the caller may see, in order of id."""
-    last = None if after is None else read_cursor("listAccounts", after, place=asked.names.ACCOUNT_PATTERN)
+    last = None if after is None else read_cursor("listAccounts", after, place=ACCOUNT_PATTERN)
     with edge.writer.reading() as book:
         seen = sorted(account for account in book.accounts if may_see(caller, account))
         start = 0 if last is None else bisect_right(seen, last)

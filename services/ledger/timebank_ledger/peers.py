@@ -153,7 +153,7 @@ def accept_registry(
             raise Refusal("registry_invalid", f"{node.node} has a new generation; its old one must be closed first.")
     now = max(time, book.time)
     data = e.RegistryAccepted(version=registry.version, sha256=registry.sha256)
-    keyed = {"key": UNSET if key is None else key, "command": UNSET if digest is None else digest}
+    keyed: dict[str, Any] = {"key": UNSET if key is None else key, "command": UNSET if digest is None else digest}
     written: list[e.Entry] = [e.RegistryAcceptedEntry(n=book.n, time=now, by=by, data=data, **keyed)]
     apply(book, written[0])
     for said in [*_peers_in(registry, me.node, own_limits), *_peers_gone(registry, book)]:
