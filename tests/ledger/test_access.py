@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from msgspec import UNSET
 
 from tests.ledger.town_api import NETWORK, START, Keys, Town, gift
+from timebank_contracts.entries import decode_entry
 from timebank_contracts.tokens import SCOPES, Caller, TokenKey
 from timebank_ledger.access import Access, Forbidden, Unauthorised, actor, issuers_of
 from timebank_ledger.api import ROUTERS
@@ -132,6 +133,27 @@ def test_who_acts_under_a_mandate_is_a_delegate_and_the_journal_names_it(
     )
     acting = actor(caller)
     assert (acting.kind, acting.id, acting.mandate) == (kind, "carer", mandate)
+
+
+def test_what_a_delegate_does_stands_in_the_journal_under_the_mandate(town: Town) -> None:
+    """PROTOCOL.md W3."""
+    token = town.keys.signs_tokens.issue(
+        issuer="aberdare/directory",
+        subject="carer",
+        audience=f"{NETWORK}/aberdare",
+        scopes=frozenset({"transfers:write"}),
+        accounts=frozenset({"alys"}),
+        now_seconds=int(START.timestamp()),
+        seconds=900,
+        mandate="m-7",
+    )
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "1"}
+    answer = town.http.post("/v1/transfers", json=gift("alys", "bryn", 30), headers=headers)
+    assert answer.status_code == 201, answer.text
+    entry = decode_entry(town.journal.read(town.writer.tail.length - 1, 1)[0].state)
+    assert (entry.by.kind, entry.by.id, entry.by.mandate) == ("delegate", "carer", "m-7")
+    other = town.http.post("/v1/transfers", json=gift("bryn", "alys", 30), headers=headers | {"Idempotency-Key": "2"})
+    assert other.json()["code"] == "forbidden"
 
 
 def test_every_route_declares_its_scopes_and_enforces_them(town: Town) -> None:
