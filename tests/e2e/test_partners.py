@@ -1,7 +1,8 @@
 """The partners' quick start is run as it stands: blocks in order, against a sandbox, outputs compared.
 
-A comment before a block says how: `run`, or `serve until FILE is there` (it is left running until the page's end). A
-`text` block behind one that is run shows its output; `…` in it stands for any text, a line of `…` alone for any lines.
+A comment before a block says how: `run` (`in a new shell`: the reader's second terminal), or `serve in FOLDER until FILE
+is there` (it is left running until the page's end). A `text` block behind one that is run shows its output; `…` in it
+stands for any text, a line of `…` alone for any lines.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,19 +22,24 @@ from tests.e2e.pages import SHELLS, Block, blocks_of, copied_checkout, environme
 from tests.e2e.running_towns import ROOT, until
 
 PAGE = ROOT / "docs" / "partners.md"
+BASH = ["bash", "-euo", "pipefail"]
+BASH_LINE = ". {}; printf '\\n@@ended 0\\n'\n"
 DRIVER = """
-import sys, traceback
-names = {"__name__": "__main__"}
-for path in sys.stdin:
+import code, sys, traceback
+class Reader(code.InteractiveConsole):
     status = 0
-    try:
-        exec(compile(open(path.strip()).read(), "a block of the page", "exec"), names)
-    except BaseException:
+    def showtraceback(self):
         traceback.print_exc(file=sys.stdout)
-        status = 1
-    print(f"\\n@@ended {status}", flush=True)
+        self.status = 1
+    def showsyntaxerror(self, *words, **named):
+        self.showtraceback()
+reader = Reader()
+for path in sys.stdin:
+    for line in [*open(path.strip()).read().splitlines(), ""]:
+        reader.push(line)
+    print(f"\\n@@ended {reader.status}", flush=True)
 """
-"""Runs one file after another in one namespace, as a reader who types on."""
+"""Takes line after line, as Python's own prompt takes what a reader pastes."""
 
 
 class Session:
@@ -41,7 +47,7 @@ class Session:
 
     def __init__(self, argv: list[str], folder: Path, around: dict[str, str], line: str) -> None:
         self._line = line
-        self._file = folder / f"block-{Path(argv[0]).name}"
+        self._file = folder / "block-to-run"
         self._child = subprocess.Popen(
             argv,
             cwd=folder,
@@ -77,14 +83,16 @@ class Session:
 
 
 @contextmanager
-def served(block: Block, checkout: Path, around: dict[str, str]) -> Iterator[None]:
-    """What a block starts, until the page's end."""
-    awaited = checkout / block.mark.removeprefix("serve until ").removesuffix(" is there")
-    server = subprocess.Popen(["bash", "-c", f"exec {block.text}"], cwd=checkout, env=around)
+def served(block: Block, checkout: Path, around: dict[str, str]) -> Iterator[Path]:
+    """What a block starts, until the page's end; yields the folder that it runs in."""
+    found = re.fullmatch(r"serve in (\S+) until (\S+) is there", block.mark)
+    assert found is not None, block.mark
+    folder = checkout / found[1]
+    server = subprocess.Popen(["bash", "-c", f"exec {block.text}"], cwd=folder, env=around)
     try:
-        until(lambda: server.poll() is not None or awaited.exists(), seconds=60, what=str(awaited))
+        until(lambda: server.poll() is not None or (folder / found[2]).exists(), seconds=60, what=found[2])
         assert server.poll() is None
-        yield
+        yield folder
     finally:
         server.send_signal(signal.SIGINT)
         assert server.wait(60) == 0
@@ -98,33 +106,31 @@ def shown(text: str) -> re.Pattern[str]:
 
 def run_page(checkout: Path, around: dict[str, str]) -> None:
     """Run every block of the page in order."""
-    blocks = blocks_of(PAGE)
-    shell = Session(["bash", "-euo", "pipefail"], checkout, around, ". {}; printf '\\n@@ended 0\\n'\n")
-    python: Session | None = None
-    serving = next(block for block in blocks if block.mark.startswith("serve "))
-    open_server = None
     said = ""
-    try:
-        for block in blocks:
-            if block is serving:
-                open_server = served(block, checkout, around)
-                open_server.__enter__()
+    with ExitStack() as stack:
+
+        def session(argv: list[str], folder: Path, line: str) -> Session:
+            made = Session(argv, folder, around, line)
+            stack.callback(made.close)
+            return made
+
+        shell = session(BASH, checkout, BASH_LINE)
+        python, folder = None, checkout
+        for block in blocks_of(PAGE):
+            if block.mark.startswith("serve "):
+                folder = stack.enter_context(served(block, checkout, around))
             elif block.language == "text":
                 as_shown = shown(block.text).fullmatch(said) is not None
                 assert as_shown, f"The page shows\n{block.text}\nand it was\n{said}"
             elif block.language == "python":
                 if python is None:
                     start = f". sandbox/partner.env; exec {sys.executable} -u -c '{DRIVER}'"
-                    python = Session(["bash", "-c", start], checkout, around, "{}\n")
+                    python = session(["bash", "-c", start], folder, "{}\n")
                 said = python.run(block.text)
             else:
+                if block.mark == "run in a new shell":
+                    shell = session(BASH, checkout, BASH_LINE)
                 said = shell.run(block.text)
-    finally:
-        shell.close()
-        if python is not None:
-            python.close()
-        if open_server is not None:
-            open_server.__exit__(None, None, None)
 
 
 def test_every_block_of_the_page_is_run_or_compared() -> None:
@@ -132,10 +138,10 @@ def test_every_block_of_the_page_is_run_or_compared() -> None:
     assert len(blocks) > 20
     for before, block in pairwise([Block("text", "", ""), *blocks]):
         if block.language == "text":
-            assert before.mark == "run", block.text
+            assert before.mark.startswith("run"), block.text
         else:
             assert block.language in (*SHELLS, "python")
-            assert block.mark == "run" or block.mark.startswith("serve "), f"say how it is run:\n{block.text}"
+            assert block.mark.startswith(("run", "serve in ")), f"say how it is run:\n{block.text}"
 
 
 def test_the_pages_links_lead_somewhere() -> None:
