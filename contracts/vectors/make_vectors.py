@@ -9,7 +9,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from contracts.vectors import vectors_bytes, vectors_journal, vectors_log, vectors_registry, vectors_segments
+from contracts.vectors import (
+    vectors_bytes,
+    vectors_journal,
+    vectors_log,
+    vectors_refusals,
+    vectors_registry,
+    vectors_segments,
+)
 
 
 def make_vectors() -> dict[str, str]:
@@ -27,7 +34,12 @@ def make_vectors() -> dict[str, str]:
         "checkpoints.json": {"rules": ["G5", "G6"], "cases": vectors_log.checkpoint_cases()},
         "tiles.json": {"rules": ["G7", "G8", "G9"], **vectors_log.tile_vectors()},
         "registry.json": {"rules": ["R1", "R2", "R3"], **vectors_registry.registry_vectors()},
-        "journal.json": {"rules": ["B1", "B4", "I1", "I2"], "towns": results},
-        "refusals.json": {"rules": ["B2", "T2", "L2"], "cases": vectors_journal.refusal_cases()},
+        "journal.json": {"rules": ["B1", "B4", "I1", "I2", "D2", "T13", "L5"], "towns": results},
+        "refusals.json": {
+            "rules": ["B2", "T2", "T12", "T13", "T14", "L2", "L5", "L9", "L10", "L11"]
+            + [f"D{n}" for n in range(1, 7)]
+            + ["F1", "F2", "F3"],
+            "cases": vectors_refusals.refusal_cases(),
+        },
     }
     return journals | {name: json.dumps(value, indent=1, ensure_ascii=True) + "\n" for name, value in files.items()}

@@ -20,7 +20,8 @@ from timebank_contracts.book import Book, apply
 from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_contracts.moments import show_time
-from timebank_contracts.names import clearing, federated_transfer, transit
+from timebank_contracts.names import clearing, federated_transfer, local_transfer, transit
+from timebank_contracts.rules_closing import closing_postings
 from timebank_contracts.rules_reversal import reversal_postings
 from timebank_contracts.rules_transfers import decide
 from timebank_contracts.streams import StreamHead, chain_start, fold
@@ -50,14 +51,19 @@ class PaperTown:
         self.sent: dict[str, list[bytes]] = {}
         self.event_key = make_key(f"{node} event key")
         self.log_key = make_key(f"{node} log key")
+        self.waited = timedelta()
         opened = e.Opened(network=network, node=node, generation="g1", rules=1)
         self.write(e.NodeOpened, opened)
         self.write(e.PolicyChanged, e.Policy(default_floor=-600, default_ceiling=6000, debt_limit=debt_limit))
 
     @property
     def now(self) -> str:
-        """The time of the next entry: a minute for each position."""
-        return show_time(START + timedelta(minutes=self.book.n))
+        """The time of the next entry: a minute for each position, and what was waited."""
+        return show_time(START + timedelta(minutes=self.book.n) + self.waited)
+
+    def wait(self, days: int) -> None:
+        """Let days pass before the next entry."""
+        self.waited += timedelta(days=days)
 
     def write(self, kind: type[AnEntry], data: Any, *, by: e.Actor = OPERATOR, **rest: Any) -> AnEntry:
         """Build the next entry, let `apply` judge it and keep its bytes; raises what `apply` raises."""
@@ -110,6 +116,35 @@ class PaperTown:
         data = e.Reversed(transfer=f"{self.node}.g1.{position}", reason="mistake", minutes=part)
         postings = reversal_postings(self.book, self.entries[position], minutes)
         return self.write(e.TransferReversed, data, postings=postings)
+
+    def claim(self, giver: str, receiver: str, minutes: int, *, by: e.Actor = MEMBER, **said: Any) -> str:
+        """A claim of the giver; returns its name."""
+        day = {"activity": "household", "served_on": self.now[:10]}
+        data = e.ClaimMade(giver=giver, receiver=receiver, minutes=minutes, **(day | said))
+        return local_transfer(self.book.me, self.write(e.ClaimMadeEntry, data, by=by).n)
+
+    def confirm(
+        self, claim: str, minutes: int | None = None, *, by: e.Actor = MEMBER, said: Any = "receiver"
+    ) -> e.Entry:
+        """The transfer that confirms a claim, as claimed or for other minutes."""
+        found = self.book.claims[claim]
+        activity: Any = found.activity
+        data = e.Posted(
+            purpose="service",
+            confirmed_by=said,
+            activity=activity,
+            served_on=found.served_on,
+            given=[(found.giver, found.given_minutes)] if found.given_minutes else UNSET,
+            programme=found.programme or UNSET,
+            claim=claim,
+        )
+        moved = minutes or found.minutes
+        return self.write(e.TransferPosted, data, by=by, postings=[(found.receiver, -moved), (found.giver, moved)])
+
+    def leave(self, account: str, taker: str, *, by: e.Actor = OPERATOR) -> e.Entry:
+        """Close an account; what is left goes to somebody, or comes from the pot."""
+        postings = closing_postings(self.book.accounts[account], taker)
+        return self.write(e.AccountClosed, e.AccountNamed(account=account), by=by, postings=postings or UNSET)
 
     def envelope(self, peer: str) -> dict[str, Any]:
         """The CloudEvents attributes of the next message to a peer."""

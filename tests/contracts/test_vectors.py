@@ -252,6 +252,10 @@ def test_a_journal_comes_to_what_is_said(town: str) -> None:
     assert sum(said["balances"].values()) == 0
     assert {name: found.minutes for name, found in book.open_transfers.items()} == said["open_transfers"]
     assert book.debt == said["debt"]
+    assert sorted(name for name, found in book.accounts.items() if found.state == "closed") == said["closed"]
+    open_claims = {name: {"minutes": one.minutes, "disputed": one.disputed} for name, one in book.claims.items()}
+    assert open_claims == said["claims"]
+    assert {str(position): list(taken) for position, taken in book.reversed.items()} == said["taken_back"]
     for peer, streams in said["streams"].items():
         state = book.peers[peer]
         assert (state.heard, state.debt) == (streams["heard"], streams["debt"])
@@ -264,10 +268,12 @@ def test_a_journal_comes_to_what_is_said(town: str) -> None:
 def test_an_entry_is_refused_with_the_code_that_is_said_and_changes_nothing(case: Any) -> None:
     """PROTOCOL.md B2."""
     book = replay_lines("journal-aberdare.ndjson")
+    entries = [decode_entry(raw) for raw in lines("journal-aberdare.ndjson")]
     for raw in case["after"]:
-        apply(book, decode_entry(b64decode(raw)))
+        entries.append(decode_entry(b64decode(raw)))
+        apply(book, entries[-1], read=entries.__getitem__)
     before = deepcopy(book)
     with pytest.raises(Refusal) as caught:
-        apply(book, decode_entry(b64decode(case["entry"])))
+        apply(book, decode_entry(b64decode(case["entry"])), read=entries.__getitem__)
     assert caught.value.code == case["refused"]
     assert book == before
