@@ -198,6 +198,23 @@ def test_a_halt_or_a_bug_stops_the_loop_for_good(gate: Gate, start: Start, error
     assert gate.recovered == 0
 
 
+def test_a_loop_that_is_told_to_halt_answers_the_batch_under_way_and_begins_no_other(gate: Gate, start: Start) -> None:
+    gate.held = True
+    loop = start()
+    first = loop.submit(1)
+    gate.wait_for_batch()
+    second = loop.submit(2)
+    loop.halt("somebody found out")
+    gate.may_end.release()
+    assert first.result(timeout=SECONDS) == 10
+    with pytest.raises(Stopped, match="somebody found out"):
+        second.result(timeout=SECONDS)
+    assert gate.batches == [[1]]
+    assert loop.state == "halted"
+    with pytest.raises(Stopped, match="somebody found out"):
+        loop.submit(3)
+
+
 def test_a_commit_that_answers_too_few_is_a_bug_and_leaves_nobody_waiting() -> None:
     loop: CommitLoop[int, int] = CommitLoop(commit=lambda batch: [], recover=lambda: None, queue_limit=5, name="short")
     with pytest.raises(Stopped, match="AssertionError"):

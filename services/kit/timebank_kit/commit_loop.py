@@ -90,6 +90,7 @@ class CommitLoop(Generic[C, A]):
         self._state: State = "running"
         self._reason: str | None = None
         self._doubts = 0
+        self._halting: str | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -138,6 +139,12 @@ class CommitLoop(Generic[C, A]):
             self._wake.notify()
         return parked.future
 
+    def halt(self, reason: str) -> None:
+        """Stop for good after the batch under way: for who finds out elsewhere that nothing more may be written."""
+        with self._wake:
+            self._halting = reason
+            self._wake.notify()
+
     def close(self) -> None:
         """Commit what is parked, then end the thread."""
         with self._wake:
@@ -171,15 +178,17 @@ class CommitLoop(Generic[C, A]):
                 return
             else:
                 _answer(batch, answers)
+        if self._halting is not None:
+            self._halt(self._halting, [])
 
     def _next_batch(self) -> list[_Parked[C, A]]:
-        """What is parked, up to the batch limit; waits for a first command; empty when the loop closes."""
+        """What is parked, up to the batch limit; waits for a first command; empty when the loop closes or halts."""
         batch: list[_Parked[C, A]] = []
         while not batch:
             with self._wake:
-                while not self._parked and not self._closing:
+                while not self._parked and not self._closing and self._halting is None:
                     self._wake.wait()
-                if not self._parked:
+                if not self._parked or self._halting is not None:
                     break
                 taken = 0
                 while self._parked and (not taken or taken + self._parked[0].weight <= self._batch_limit):

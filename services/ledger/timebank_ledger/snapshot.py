@@ -6,7 +6,7 @@ It is a cache and never truth: whoever deletes it pays with one replay. A file, 
 database must not bring an old one back as its own, and because writing it must not wait for the database or hold it up.
 `format` is made from the shape of the state's classes and from the source of the rules: what other code wrote is
 useless by itself, without anybody raising a number. The state is written as the dataclasses say, new fields with it.
-An auditor never reads it: only a replay proves anything about the entries before it.
+An auditor never reads it: only a replay proves anything about the entries before it; `past.py` makes up for it.
 Reading order: `read_back` (the start), `SnapshotFile`, `take`. When it is written: `snapshot_job.py`.
 Source: design page 3, "Writer"; page 8, start-up.
 """
@@ -71,11 +71,13 @@ def read_back(journal: Journal, *, head: HeadFile, snapshot: SnapshotFile) -> tu
     try:
         found = snapshot.load()
         if found is not None:
-            return _go_on(journal, found, head)
+            book, tree = _go_on(journal, found, head)
+            snapshot.unread = found.size, Tree.from_edge(found.size, found.edge).root().hex()
+            return book, tree
     except (Useless, JournalDamaged, JournalBehindHead) as wrong:
         # Whatever is wrong with the journal itself, the replay finds it again, and says where.
         _log.warning("the snapshot is not used; the journal is replayed", extra={"reason": str(wrong)})
-    book, tree = Book(), Tree()
+    book, tree, snapshot.unread = Book(), Tree(), None
     root = replay_on(journal, book, tree, mark=head.size)
     head.check(tree.size, root)
     return book, tree
@@ -134,6 +136,8 @@ class SnapshotFile:
         self.path = path
         self.size = 0
         """Entries of the journal that the file is known to hold."""
+        self.unread: tuple[int, str] | None = None
+        """Size and root of the past that the start took from the file, and that nobody has read since."""
 
     def load(self) -> Snapshot | None:
         """What the file holds, or None when there is no file.
@@ -168,6 +172,15 @@ class SnapshotFile:
             raise Useless("The snapshot is of an empty journal.")
         self.size = found.size
         return found
+
+    def discard(self) -> None:
+        """Remove the file, so that the next start replays the journal."""
+        self.size = 0
+        if self.path is not None:
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("the snapshot cannot be removed", extra={"reason": error.strerror})
 
     def store(self, taken: Snapshot, journal: Journal) -> bool:
         """Replace the file by this picture, of this journal; returns whether it was done.

@@ -1,4 +1,4 @@
-"""The snapshot job: a thread that writes the book's snapshot every so many entries, and rests in between.
+"""The snapshot job: a thread that proves the past that a start did not read, then writes snapshots, and rests between.
 
 Copying the book stops the writer for a moment that grows with the accounts (2/3 of a microsecond each), so a pause is
 many times as long as the turn before it: under any load the job takes a twentieth of a processor at most.
@@ -14,6 +14,7 @@ from typing import Final
 
 from timebank_kit.commit_loop import Stopped
 from timebank_kit.journal import JournalTrouble
+from timebank_ledger.past import PastChanged, prove_past
 from timebank_ledger.writer import Writer
 
 WAIT_SECONDS: Final = 5.0
@@ -31,7 +32,7 @@ class SnapshotJob:
         writer: whose book it is.
         every_entries: a new snapshot is due when the journal has grown by so many.
         monotonic: measures a turn, in seconds.
-        on_turn: hears that a snapshot was tried.
+        on_turn: hears that the past was read, and each time that a snapshot was tried.
     """
 
     def __init__(
@@ -59,6 +60,33 @@ class SnapshotJob:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        try:
+            while not self._closing.is_set() and not self._proved():
+                self._closing.wait(TROUBLE_SECONDS)
+        except PastChanged as changed:
+            self._writer.loop.halt(str(changed))
+            self._writer.snapshot.discard()
+            self._on_turn()
+            return
+        self._write_snapshots()
+
+    def _proved(self) -> bool:
+        """Whether the past that the start took from a snapshot was read now; raises `PastChanged`."""
+        unread = self._writer.snapshot.unread
+        if unread is None:
+            return True
+        try:
+            done = prove_past(self._writer.journal, size=unread[0], root=unread[1], rest=self._closing.wait)
+        except JournalTrouble as trouble:
+            _log.warning("the past cannot be read now", extra={"size": unread[0], "reason": str(trouble)})
+            return False
+        if done:
+            self._writer.snapshot.unread = None
+            self._on_turn()
+            _log.info("the past was read", extra={"size": unread[0]})
+        return done
+
+    def _write_snapshots(self) -> None:
         tail, snapshot = self._writer.tail, self._writer.snapshot
         while not self._closing.is_set():
             due = snapshot.size + self._every_entries
