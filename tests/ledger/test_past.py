@@ -117,7 +117,8 @@ def town_with_snapshot(folder: Path) -> Damaged:
 def test_a_start_from_a_snapshot_proves_the_past_and_goes_on(tmp_path: Path) -> None:
     journal, turned = town_with_snapshot(tmp_path), Event()
     with opened(journal, tmp_path) as writer:
-        assert writer.snapshot.unread is not None
+        unread = writer.snapshot.unread
+        assert unread == (27, root_of(journal))
         job = SnapshotJob(writer, every_entries=1_000, on_turn=turned.set)
         assert turned.wait(timeout=10)
         assert writer.snapshot.unread is None
