@@ -120,6 +120,25 @@ def test_an_assertion_is_used_once_however_many_processes_serve(tmp_path: Path) 
         door.close()
 
 
+@pytest.mark.servers
+def test_clients_and_their_assertions_are_kept_in_postgresql_too(postgres_dsn: str) -> None:
+    url = postgres_dsn.replace("postgresql://", "postgresql+psycopg://", 1)
+    clients = make_clients(url)
+    clients.rotate("by-secret", secret="n" * 40, now_seconds=NOW, overlap_seconds=DAY)
+    for secret, now, counts in (("n" * 40, NOW + DAY, True), ("x" * 40, NOW, True), ("x" * 40, NOW + DAY, False)):
+        assert (clients.check("by-secret", secret, now_seconds=now) is not None) == counts
+    doors = [Assertions(Clients(url, "aberdare"), "aberdare", {TOWN}) for _ in range(4)]
+    assertion = sign("Ed25519", said(jti="once"))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda door: door.check(assertion, now_seconds=NOW), doors))
+    assert sum(one is not None for one in found) == 1
+    clients.revoke("app")
+    assert doors[0].check(sign("Ed25519", said(jti="twice")), now_seconds=NOW) is None
+    for door in doors:
+        door.close()
+    clients.close()
+
+
 def test_used_assertions_are_remembered_until_they_are_over_and_are_few(assertions: Assertions) -> None:
     for number in range(ASSERTIONS_MAX):
         assert assertions.check(sign("Ed25519", said(jti=f"{number}")), now_seconds=NOW) is not None
