@@ -18,9 +18,12 @@ from timebank_contracts.problems import EDGE, STATUS, problem
 from timebank_contracts.segments import is_signed_by, parse_segment
 from timebank_contracts.tokens import NODE_TOKEN_SECONDS, audience
 from timebank_directory import api as directory_api
+from timebank_directory.assertions import Assertions
 from timebank_directory.clients import Clients
+from timebank_directory.edge import Directory
 from timebank_directory.people import People, Person
 from timebank_directory.rooms import LedgerDoor, PeerDirectories
+from timebank_directory.used_keys import UsedKeys
 from timebank_federation import api as federation_api
 from timebank_federation.ledger_client import LedgerClient
 from timebank_federation.peer_door import HttpDoor
@@ -98,15 +101,18 @@ def directory(towns: tuple[Town, Town]) -> Iterator[httpx.Client]:
     """Aberdare's directory: `alys` may be paid from other towns, `bryn` may not."""
     town = towns[0]
     people, clients, ids = People("sqlite://", "aberdare"), Clients("sqlite://", "aberdare"), count(1)
+    used_keys = UsedKeys("sqlite://", "aberdare")
     for account, consent in (("alys", True), ("bryn", False)):
         person = Person(account=account, handle=account, kind="member", name="A", payable_from_other_towns=consent)
         people.add(person)
     with httpx.Client() as nowhere:
         app = directory_api.make_app(
-            directory_api.Directory(
+            Directory(
                 identity=ABERDARE,
                 people=people,
                 clients=clients,
+                assertions=Assertions(clients, "aberdare", {"timebank.example/aberdare"}),
+                used_keys=used_keys,
                 ledger=LedgerDoor(town.http, lambda: town.operator().token),
                 peers=PeerDirectories(nowhere, lambda _: "", both_open),
                 registry=both_open,
@@ -120,6 +126,7 @@ def directory(towns: tuple[Town, Town]) -> Iterator[httpx.Client]:
         yield from _open(app)
     people.close()
     clients.close()
+    used_keys.close()
 
 
 def _open(app: Any) -> Iterator[httpx.Client]:
