@@ -8,6 +8,7 @@ and the first call that meets it takes it away and obeys. Points: `before append
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ from timebank_node.commands_node import surroundings
 from timebank_node.compose import compose_ledger
 from timebank_node.home import open_home
 
+WRITTEN_SECONDS = 0.1
+
 
 class Orders:
     """The file that says what fails next."""
@@ -33,16 +36,22 @@ class Orders:
 
     def obey(self, point: str) -> None:
         """Do what was ordered for this point, if anything was."""
+        what = self.take(point)
+        if what == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if what:
+            raise OutcomeUnknown("the answer was lost, as a test ordered")
+
+    def take(self, point: str) -> str:
+        """What was ordered for this point; empty for nothing."""
         try:
             what, _, where = self._file.read_text("ascii").partition(" ")
         except FileNotFoundError:
-            return
+            return ""
         if where != point:
-            return
+            return ""
         self._file.unlink()
-        if what == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise OutcomeUnknown("the answer was lost, as a test ordered")
+        return what
 
 
 class FaultyJournal(Journal):
@@ -93,8 +102,9 @@ class FaultyAnswers:
             if message["type"] == "http.response.start":
                 self._orders.obey("before answer")
             await send(message)
-            if ends:
-                self._orders.obey("after answer")
+            if ends and self._orders.take("after answer"):
+                # The event loop writes to the socket a moment later.
+                asyncio.get_running_loop().call_later(WRITTEN_SECONDS, os.kill, os.getpid(), signal.SIGKILL)
 
         await self._app(scope, receive, sending if scope["method"] == "POST" else send)
 
