@@ -1,8 +1,8 @@
 """The partners' quick start is run as it stands: blocks in order, against a sandbox, outputs compared.
 
-A comment before a block says how: `run` (`in a new shell`: the reader's second terminal; Python has the third), or `serve
-in FOLDER until FILE is there` (it is left running until the page's end). A `text` block behind one that is run shows its
-output; `…` in it stands for any text, a line of `…` alone for any lines.
+A comment before a block says how: `run` (`in a new shell`: the reader's second terminal; Python has the third), or
+`serve in FOLDER until FILE is there` (it is left running until the page's end). A `text` block behind one that is run
+shows its output; `…` in it stands for any text, a line of `…` alone for any lines.
 """
 
 from __future__ import annotations
