@@ -303,6 +303,18 @@ def test_nothing_personal_leaves_the_erasable_table(network: Network, aberdare: 
             assert word.encode() not in raw, place
 
 
+def test_a_client_that_asks_too_often_waits_and_an_operator_does_not(network: Network, aberdare: FederatedTown) -> None:
+    headers, question = aberdare.headers("transfers:write"), {"handle": "bryn", "node": "aberdare"}
+    own = aberdare.directory.directory
+    while not own.rates.take(f"{own.issuer.name}/operator", now=network.clock.monotonic()):
+        pass
+    refused = aberdare.http.post("/v1/payees/resolve", json=question, headers=headers)
+    assert (code(refused), refused.headers["retry-after"]) == ((429, "rate_limited"), "1")
+    assert enrol(aberdare).status_code == 201
+    network.clock.advance(1)
+    assert aberdare.http.post("/v1/payees/resolve", json=question, headers=headers).status_code == 200
+
+
 def test_a_database_that_fails_is_said_without_its_rows(aberdare: FederatedTown) -> None:
     """A database in memory ends with its connection: its tables are gone."""
     aberdare.directory.directory.people.close()

@@ -147,6 +147,7 @@ def _proven(directory: Directory, proof: Proof, *, headers: dict[str, str] | Non
     if client is None:
         raise EdgeProblem("client_unknown", headers=headers)
     attempts.give_back(name, now=directory.clock.monotonic())
+    directory.count(f"token/{client.client}")
     return client
 
 

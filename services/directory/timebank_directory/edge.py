@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from math import ceil
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
@@ -26,6 +27,11 @@ from timebank_kit.idempotency import KEY_HEADER, check_key
 from timebank_kit.oidc import OutsideIssuer, caller_of
 from timebank_kit.openapi import needs
 from timebank_kit.problem_answers import EdgeProblem
+from timebank_kit.rate_limit import RateLimit
+
+RATE_PER_SECOND: Final = 50
+RATE_BURST: Final = 2_000
+"""Of each client and each peer's node; operators, who enrol a whole town in a row, are not counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,13 @@ class Directory:
     outside: OutsideIssuer | None = None
     """An issuer that the town believes beside its directory."""
     attempts: Attempts = field(default_factory=Attempts)
+    rates: RateLimit = field(default_factory=lambda: RateLimit(per_second=RATE_PER_SECOND, burst=RATE_BURST))
+
+    def count(self, client: str) -> None:
+        """Count a request of a client; raises `EdgeProblem` (`rate_limited`) when they ask too often."""
+        seconds = self.rates.take(client, now=self.clock.monotonic())
+        if seconds:
+            raise EdgeProblem("rate_limited", headers={"Retry-After": str(ceil(seconds))})
 
     @property
     def issuer(self) -> Issuer:
@@ -88,6 +101,8 @@ def guarded(scope: str, *, keyed: bool = False) -> dict[str, Any]:
         )
         if scope not in caller.scopes:
             raise EdgeProblem("forbidden", f"This needs a token of scope {scope}.")
+        if "operate" not in caller.scopes:
+            directory.count(f"{caller.issuer}/{caller.subject}")
         request.state.caller = caller
         if keyed:
             check_key(request.headers.get(KEY_HEADER))
