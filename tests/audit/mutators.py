@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from tests.audit.builder import MEMBER, OPERATOR, Network, Writer, key, season
+from tests.audit.builder import MEMBER, OPERATOR, Network, Writer, key
+from tests.audit.season import season
 from timebank_contracts import canonical, dsse
 from timebank_contracts import entries as e
 from timebank_contracts.keys import b64_encode

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from msgspec import Raw
 
-from tests.audit.builder import OPERATOR, Network, Writer, alias, key, season
+from tests.audit.builder import OPERATOR, Network, Writer, alias, key
 from tests.audit.mutators import MUTATORS, lie
+from tests.audit.season import season
 from timebank_contracts import canonical
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m

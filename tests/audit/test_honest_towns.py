@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.audit.builder import Network
+from tests.audit.claims_told import ACTS, begin
 from timebank_audit.report import make_report
 from timebank_audit.verify import verify
 from timebank_contracts.errors import Refusal
@@ -19,6 +20,7 @@ steps = st.lists(
     st.tuples(st.sampled_from(["send", "send", "refused", "hear", "hear", "give", "export", "registry"]), node, node),
     max_size=60,
 )
+acts = st.lists(st.tuples(st.sampled_from(["give", *ACTS]), st.integers(0, 40)), max_size=80)
 
 
 @settings(max_examples=25, deadline=None)
@@ -51,3 +53,22 @@ def test_honest_towns_pass_at_their_greatest_consistent_cut(actions: list[tuple[
     assert report["findings"] == []
     assert report["verdict"] == "PASS"
     assert all(pair["difference"] == 0 for pair in report["pairs"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(acts)
+def test_a_town_passes_whatever_its_people_claim_dispute_leave_and_record(
+    actions: list[tuple[str, int]],
+) -> None:
+    network = Network("aberdare")
+    town = network.towns["aberdare"]
+    begin(town)
+    for action, at in actions:
+        try:
+            town.give(20) if action == "give" else ACTS[action](town, at)
+        except Refusal:
+            continue
+    with tempfile.TemporaryDirectory() as name:
+        report = make_report(verify([network.export(Path(name))]), version="test")
+    assert report["findings"] == []
+    assert report["verdict"] == "PASS"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.audit.builder import key, season
+from tests.audit.builder import key
+from tests.audit.season import season
 from timebank_audit.cli import app
 from timebank_contracts.checkpoint import Checkpoint, sign_checkpoint
 from timebank_contracts.merkle import EMPTY_ROOT

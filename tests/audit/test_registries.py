@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.audit.builder import NETWORK, OPERATOR, Network, Writer, season
+from tests.audit.builder import NETWORK, OPERATOR, Network, Writer
+from tests.audit.season import season
 from timebank_audit.refusals import BREACHED, REFUSED
 from timebank_audit.report import make_report
 from timebank_audit.verify import verify

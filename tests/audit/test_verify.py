@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.audit import mutators_between_towns
-from tests.audit.builder import Network, key, season
+from tests.audit import mutators_between_towns, mutators_of_claims
+from tests.audit.builder import Network, key
 from tests.audit.mutators import MUTATORS
+from tests.audit.season import season
 from timebank_audit.codes import CODES, Verdict
 from timebank_audit.report import make_report
 from timebank_audit.trust import FROM_EXPORT, Trust, trust_keys
@@ -19,6 +20,7 @@ from timebank_audit.verify import verify
 from timebank_contracts.note import VerifierKey
 
 assert mutators_between_towns, "importing it registers its faults"
+assert mutators_of_claims, "so here"
 
 UNREACHABLE = {"A35", "A46", "A47"}
 """Sums that `apply` and equal streams imply: they are reached only when the finer check is switched off."""
@@ -113,7 +115,19 @@ def test_what_is_always_listed_is_listed(tmp_path: Path) -> None:
         ("aberdare", "reversal", 1, 15),
         ("barry", "grant", 1, 600),
         ("barry", "confirmed by nobody", 1, 5),
+        ("caernarfon", "confirmed by a rule", 1, 30),
+        ("caernarfon", "dispute overruled: the claim confirmed", 1, 66),
+        ("caernarfon", "dispute overruled: the claim upheld", 2, 0),
+        ("caernarfon", "leaver's minutes to an account", 1, 20),
+        ("caernarfon", "leaver's debt borne by the pot", 1, 25),
     }
+
+
+def test_money_is_listed_by_currency_and_kind_and_never_as_hours(tmp_path: Path) -> None:
+    report = audited(season().export(tmp_path))
+    rows = {(row["currency"], row["kind"]): (row["count"], row["minor_units"]) for row in report["money"]}
+    assert rows == {("GBP", "fee"): (2, "0"), ("GBP", "travel"): (1, "1250")}
+    assert not any("money" in row["kind"] for row in report["listed"])
 
 
 def test_a_key_that_came_with_the_export_is_listed_as_not_proven(tmp_path: Path) -> None:

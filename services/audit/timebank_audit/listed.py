@@ -1,6 +1,7 @@
 """What every report lists, right or not: acts of people in charge, and minutes that nobody but a rule confirmed.
 
-Nothing here is a fault. A reader of the accounts asks about these first.
+Nothing here is a fault. A reader of the accounts asks about these first. Money is listed beside them, by currency and
+kind, and is never added to minutes.
 Source: design page 5, "Always listed".
 """
 
@@ -15,11 +16,14 @@ from timebank_contracts import entries as e
 
 LISTED_MAX: Final = 20
 """Entries that are listed of each kind and town; all are counted."""
+MONEY_MAX: Final = 100
+"""Pairs of currency and kind of which money is added up, a town."""
 
 PURPOSES: Final = frozenset({"correction", "grant"})
 UNCONFIRMED: Final = frozenset({"rule", "none"})
 _KINDS: Final[dict[type[e.Entry], str]] = {
     e.TransferReversed: "reversal",
+    e.ClaimUpheld: "dispute overruled: the claim upheld",
     e.PeerFrozen: "stream frozen as evidence",
     e.PeerThawed: "stream thawed by an operator",
 }
@@ -33,6 +37,14 @@ class Listed(NamedTuple):
     minutes: int
 
 
+class Money(NamedTuple):
+    """Records of one kind and currency; what was taken back counts as a record too, below 0."""
+
+    records: int
+    minor_units: int
+    entries: list[int]
+
+
 class Listing:
     """One town's list."""
 
@@ -40,6 +52,10 @@ class Listing:
         self.entries: list[Listed] = []
         self.counts: Counter[str] = Counter()
         self.minutes: Counter[str] = Counter()
+        self.money: dict[tuple[str, str], Money] = {}
+        """By currency and kind; at most `MONEY_MAX` of them."""
+        self.money_unlisted = 0
+        """Records of further currencies and kinds."""
 
     def posted(self, entry: e.TransferPosted) -> None:
         """A local transfer whose purpose is in `PURPOSES` or whose confirmation is in `UNCONFIRMED`."""
@@ -49,11 +65,29 @@ class Listing:
         if data.confirmed_by in UNCONFIRMED:
             self._add(f"confirmed by {'a rule' if data.confirmed_by == 'rule' else 'nobody'}", entry)
 
+    def overruled(self, entry: e.TransferPosted) -> None:
+        """A local transfer that confirms a claim while it is disputed."""
+        self._add("dispute overruled: the claim confirmed", entry)
+
     def other(self, entry: e.Entry) -> None:
         """Any other entry."""
         kind = _KINDS.get(type(entry))
         if kind is not None:
             self._add(kind, entry)
+        elif isinstance(entry, e.AccountClosed) and entry.postings is not UNSET:
+            self._add(_remainder(entry.postings), entry)
+        elif isinstance(entry, e.MoneyRecordedEntry):
+            self._add_money(entry)
+
+    def _add_money(self, entry: e.MoneyRecordedEntry) -> None:
+        key = (entry.data.currency, entry.data.kind)
+        if key not in self.money and len(self.money) == MONEY_MAX:
+            self.money_unlisted += 1
+            return
+        records, minor_units, entries = self.money.get(key, Money(0, 0, []))
+        if records < LISTED_MAX:
+            entries.append(entry.n)
+        self.money[key] = Money(records + 1, minor_units + entry.data.minor_units, entries)
 
     def _add(self, kind: str, entry: e.Entry) -> None:
         postings = [] if entry.postings is UNSET else entry.postings
@@ -62,3 +96,11 @@ class Listing:
         self.minutes[kind] += minutes
         if self.counts[kind] <= LISTED_MAX:
             self.entries.append(Listed(kind, entry.n, minutes))
+
+
+def _remainder(postings: e.Postings) -> str:
+    """What a leaver left: `apply` has seen that it is the whole of it, and whose it may be."""
+    (_, minutes), (taker, _) = postings
+    if minutes > 0:
+        return "leaver's debt borne by the pot"
+    return "leaver's minutes to the pot" if taker == "pot" else "leaver's minutes to an account"

@@ -37,12 +37,16 @@ REFUSED: Final[dict[str, str]] = {
     "ceiling_exceeded": "A32",
     "pair_limit_exceeded": "A32",
     "debt_limit_exceeded": "A32",
+    "claim_limit": "A32",
+    "claim_tolerance": "A32",
     "already_reversed": "A34",
     "not_reversible": "A34",
-    "transfer_unknown": "A34",
     "time_order": "A38",
+    "claim_unknown": "A42",
+    "money_unknown": "A42",
+    "transfer_unknown": "A42",
 }
-"""Refusal → check; the rest of the rules are A39."""
+"""Refusal → check; the rest of the rules are A39. Whatever is wrong with a reversal is A34: see `code_of`."""
 
 BREACHED: Final[dict[str, str]] = {
     "message_malformed": "A39",

@@ -31,7 +31,15 @@ _MESSAGES = ("A29", "A44", "A53")
 _DECISIONS: frozenset[type[e.Entry]] = frozenset({e.TransferSettled, e.TransferReturned})
 _FROM_PEER: frozenset[type[e.Entry]] = _DECISIONS | {e.TransferReceived, e.TransferRejected}
 _MOVING: frozenset[type[e.Entry]] = _DECISIONS | {e.TransferSent, e.TransferReversed, e.TransferReceived}
-"""Entry types that move minutes, local transfers (which are counted by subtraction) not among them."""
+"""Entry types that move minutes, local transfers (counted by subtraction) and what leavers leave not among them."""
+_REFERRING: frozenset[type[e.Entry]] = _DECISIONS | {
+    e.ClaimWithdrawn,
+    e.ClaimDisputedEntry,
+    e.ClaimUpheld,
+    e.ClaimExpired,
+    e.MoneyRecordedEntry,
+}
+"""Entry types that are about a transfer, a claim or a programme; the transfers that confirm a claim are so too."""
 
 
 class StreamPositions:
@@ -61,6 +69,8 @@ class Replay:
         self._keys = KeysSeen()
         self._seen: Counter[type[e.Entry]] = Counter()
         """Entries by type, without local transfers."""
+        self._confirmations = 0
+        self._remainders = 0
         self._refused_minutes = 0
 
     def take(self, raws: list[bytes]) -> None:
@@ -75,8 +85,11 @@ class Replay:
             for entry in self._reader.read(raws):
                 try:
                     if type(entry) is posted:
-                        apply(book, entry)
                         data = entry.data
+                        if data.claim is UNSET:
+                            apply(book, entry)
+                        else:
+                            self._take_confirmation(entry, data.claim)
                         if data.confirmed_by in UNCONFIRMED or data.purpose in PURPOSES:
                             listed(entry)
                     else:
@@ -90,6 +103,13 @@ class Replay:
         except Malformed as error:
             self._stop("A03", "an entry in its canonical form", _where(raws[book.n - start], error))
         self._keys.add([key for key in keys if key is not UNSET])
+
+    def _take_confirmation(self, entry: e.TransferPosted, name: str) -> None:
+        claim = self.book.claims.get(name)
+        apply(self.book, entry)
+        self._confirmations += 1
+        if claim is not None and claim.disputed:
+            self.listing.overruled(entry)
 
     def _take_other(self, entry: e.Entry) -> None:
         kind = type(entry)
@@ -111,6 +131,7 @@ class Replay:
             if kind not in _DECISIONS:
                 stream.out.append(entry.n)
         else:
+            self._remainders += kind is e.AccountClosed and entry.postings is not UNSET
             self.listing.other(entry)
 
     def _read(self, position: int) -> e.Entry:
@@ -140,14 +161,14 @@ class Replay:
         seen = self._seen
         for code in _EVERY_ENTRY:
             examine(code, self.book.n)
-        moves = self.book.n - seen.total() + sum(seen[kind] for kind in _MOVING)
+        moves = self.book.n - seen.total() + sum(seen[kind] for kind in _MOVING) + self._remainders
         counts = {
             **dict.fromkeys(_MOVES, moves),
             **dict.fromkeys(_SEGMENTS, seen[e.SegmentAcceptedEntry]),
             **dict.fromkeys(_MESSAGES, sum(seen[kind] for kind in _FROM_PEER)),
             "A21": seen[e.SegmentAcceptedEntry],
             "A34": seen[e.TransferReversed],
-            "A42": sum(seen[kind] for kind in _DECISIONS),
+            "A42": sum(seen[kind] for kind in _REFERRING) + self._confirmations,
         }
         for code, count in counts.items():
             examine(code, count)

@@ -52,6 +52,7 @@ def make_report(audit: Audit, *, version: str) -> dict[str, Any]:
         "findings": [finding._asdict() | {"verdict": finding.verdict.value} for finding in _ordered(findings)],
         "pairs": [_pair(audit, index) for index in range(len(audit.pairs))],
         "listed": [row for town in audit.towns for row in _listed(town)],
+        "money": [row for town in audit.towns for row in _money(town)],
         "not_proven": not_proven,
     }
     return report | {"sha256": sha256(canonical.encode(report)).hexdigest()}
@@ -165,3 +166,23 @@ def _listed(town: Town) -> list[dict[str, Any]]:
         }
         for kind in sorted(listing.counts)
     ]
+
+
+def _money(town: Town) -> list[dict[str, Any]]:
+    """Minor units are text: a sum of them may be above every whole number of the canonical form."""
+    listing = town.replay.listing
+    rows = [
+        {
+            "town": town.node,
+            "currency": currency,
+            "kind": kind,
+            "count": found.records,
+            "minor_units": str(found.minor_units),
+            "entries": found.entries,
+        }
+        for (currency, kind), found in sorted(listing.money.items())
+    ]
+    if listing.money_unlisted:
+        more = {"currency": "further", "kind": "", "count": listing.money_unlisted, "minor_units": "", "entries": []}
+        rows.append({"town": town.node, **more})
+    return rows

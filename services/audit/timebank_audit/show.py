@@ -25,6 +25,8 @@ def _parts(report: dict[str, Any]) -> list[RenderableType]:
     if report["pairs"]:
         parts.append(_pairs(report))
     parts.append(_listed(report))
+    if report["money"]:
+        parts.append(_money(report))
     parts.append(Text("\nNot proven", style="bold"))
     parts += [Text(f"  - {sentence}") for sentence in report["not_proven"]]
     verdict = report["verdict"]
@@ -104,10 +106,24 @@ def _pairs(report: dict[str, Any]) -> Table:
 
 def _listed(report: dict[str, Any]) -> RenderableType:
     if not report["listed"]:
-        return Text("\nListed always: no correction, grant, reversal, or minutes confirmed by a rule or by nobody.")
+        return Text(
+            "\nListed always: no correction, grant, reversal, remainder of a leaver, overruled "
+            "dispute, or minutes confirmed by a rule or by nobody."
+        )
     table = _table("\nListed always", "town", "what", ">count", ">minutes", "entries")
     for row in report["listed"]:
-        entries = ", ".join(str(position) for position in row["entries"])
-        more = "" if row["count"] == len(row["entries"]) else ", …"
-        _row(table, row["town"], row["kind"], row["count"], row["minutes"], entries + more)
+        _row(table, row["town"], row["kind"], row["count"], row["minutes"], _positions(row))
     return table
+
+
+def _money(report: dict[str, Any]) -> Table:
+    title = "\nMoney recorded beside the hours (minor units, never added to minutes)"
+    table = _table(title, "town", "currency", "kind", ">count", ">minor units", "entries")
+    for row in report["money"]:
+        _row(table, row["town"], row["currency"], row["kind"], row["count"], row["minor_units"], _positions(row))
+    return table
+
+
+def _positions(row: dict[str, Any]) -> str:
+    entries = ", ".join(str(position) for position in row["entries"])
+    return entries + ("" if row["count"] == len(row["entries"]) else ", …")
