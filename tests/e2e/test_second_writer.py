@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from deploy.servers.child import free_port
-from tests.e2e.one_ledger import OneLedger, gift
+from tests.e2e.one_ledger import OneLedger, gift, one_ledger
+from tests.e2e.running_towns import until
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +51,15 @@ def test_the_process_that_is_overtaken_stops_and_the_other_goes_on(ledger: OneLe
         assert goes_on.balance("alys") == before - 12
         stops.stop()
         goes_on.check()
+
+
+def test_a_process_that_is_overtaken_while_nobody_asks_it_says_so_within_seconds(tmp_path: Path) -> None:
+    with one_ledger(tmp_path, journal=None) as ledger, second_process(ledger) as other:
+        other.settle(gift(5), key="written")
+        until(lambda: "run one only" in ledger.unready(), seconds=20, what="/readyz says it")
+        assert ledger.metric("writer_up") == 0
+        ledger.stop()
+        other.check()
 
 
 def test_one_command_through_two_processes_is_one_entry(ledger: OneLedger) -> None:

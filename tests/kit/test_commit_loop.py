@@ -179,6 +179,32 @@ def test_a_batch_that_was_surely_not_written_is_told_so(
     assert loop.submit(1).result(SECONDS) == 10
 
 
+def test_an_idle_loop_looks_after_its_store_and_recovers_from_what_it_finds(
+    gate: Gate, running_again: threading.Event
+) -> None:
+    looked = threading.Semaphore(0)
+
+    def look() -> None:
+        looked.release()
+        if gate.raises:
+            raise gate.raises.pop()
+
+    gate.raises = [Doubt("the store is away")]
+    loop: CommitLoop[int, int] = CommitLoop(
+        commit=gate.commit, recover=gate.recover, look=look, look_seconds=0.01, queue_limit=5, name="looking"
+    )
+    assert running_again.wait(SECONDS)
+    assert (gate.recovered, loop.doubts) == (1, 1)
+    assert looked.acquire(timeout=SECONDS)
+    assert looked.acquire(timeout=SECONDS), "it goes on looking"
+    assert loop.submit(1).result(SECONDS) == 10
+    gate.raises = [Halt("somebody else writes")]
+    while loop.state != "halted":
+        assert looked.acquire(timeout=SECONDS)
+    with pytest.raises(Stopped, match="somebody else"):
+        loop.submit(2)
+
+
 @pytest.mark.parametrize("error", [Halt("a rollback was proved"), KeyError("bug")])
 def test_a_halt_or_a_bug_stops_the_loop_for_good(gate: Gate, start: Start, error: Exception) -> None:
     gate.held = True

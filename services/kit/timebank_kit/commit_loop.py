@@ -25,6 +25,7 @@ RETRY_AFTER_SECONDS = 1
 RECOVERY_SECONDS_FIRST = 0.1
 RECOVERY_SECONDS_MAX = 5.0
 CLOSE_SECONDS = 30.0
+LOOK_SECONDS = 5.0
 
 State = Literal["running", "recovering", "halted", "closed"]
 _log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class CommitLoop(Generic[C, A]):
     Args:
         commit: writes a batch and returns an answer or an exception for each command, in order. It may raise `Doubt`,
             `Unwritten` or `Halt`; anything else is a bug and halts the loop.
+        look: looks, in an idle moment, whether the store is still there and as it was left; raises as `commit` does.
+        look_seconds: how long nobody comes before it looks.
         recover: makes the state whole again after a `Doubt`; tried again, with back-off, until it returns.
         queue_limit: weight that may wait.
         batch_limit: weight in one batch; a heavier command has a batch of its own.
@@ -75,12 +78,16 @@ class CommitLoop(Generic[C, A]):
         *,
         commit: Callable[[Sequence[C]], Sequence[A | Exception]],
         recover: Callable[[], None],
+        look: Callable[[], None] = lambda: None,
+        look_seconds: float = LOOK_SECONDS,
         queue_limit: int,
         name: str,
         batch_limit: int = BATCH_LIMIT,
     ) -> None:
         self._commit = commit
         self._recover = recover
+        self._look = look
+        self._look_seconds = look_seconds
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._parked: deque[_Parked[C, A]] = deque()
@@ -157,8 +164,11 @@ class CommitLoop(Generic[C, A]):
             _log.critical("commit loop did not end", extra={"loop": self._thread.name, "seconds": CLOSE_SECONDS})
 
     def _run(self) -> None:
-        while batch := self._next_batch():
+        while (batch := self._next_batch()) is not None:
             try:
+                if not batch:
+                    self._look()
+                    continue
                 answers = self._commit([parked.command for parked in batch])
                 assert len(answers) == len(batch), f"{len(answers)} answers for {len(batch)} commands"
             except Doubt as doubt:
@@ -181,15 +191,16 @@ class CommitLoop(Generic[C, A]):
         if self._halting is not None:
             self._halt(self._halting, [])
 
-    def _next_batch(self) -> list[_Parked[C, A]]:
-        """What is parked, up to the batch limit; waits for a first command; empty when the loop closes or halts."""
+    def _next_batch(self) -> list[_Parked[C, A]] | None:
+        """What is parked, up to the batch limit; empty: nobody came for a while; None: the loop closes or halts."""
         batch: list[_Parked[C, A]] = []
         while not batch:
             with self._wake:
                 while not self._parked and not self._closing and self._halting is None:
-                    self._wake.wait()
+                    if not self._wake.wait(self._look_seconds):
+                        return []
                 if not self._parked or self._halting is not None:
-                    break
+                    return None
                 taken = 0
                 while self._parked and (not taken or taken + self._parked[0].weight <= self._batch_limit):
                     parked = self._parked.popleft()

@@ -146,7 +146,7 @@ async def is_ready(edge: TheEdge) -> Readiness:
         raise EdgeProblem("writer_stopped", reason)
     if not edge.length:
         raise EdgeProblem("writer_stopped", "The journal is empty; `timebank node init` writes its first entries.")
-    trouble = [text for text in (edge.writer.head_trouble, edge.index.trouble) if text is not None]
+    trouble = [text for text in (edge.writer.checkpoints.trouble, edge.index.trouble) if text is not None]
     return Readiness(state="ready", entries=edge.length, trouble=trouble)
 
 

@@ -32,7 +32,7 @@ class Metrics:
         self._gauge("waiting", "Commands that wait for the writer.", lambda: writer.loop.waiting)
         self._gauge("writer_up", "1 while commands are taken.", lambda: int(writer.loop.reason is None))
         self._gauge("doubts", "Times that the journal's tail was read back.", lambda: writer.loop.doubts)
-        self._gauge("published", "Entries that the head file says are published.", lambda: writer.published)
+        self._gauge("published", "Entries that the head file says are published.", lambda: writer.checkpoints.published)
         self._gauge("indexed", "Entries that statements are read from.", lambda: index.position)
         self.deliveries = Counter(
             "timebank_ledger_webhook_deliveries", "Hints sent.", ["outcome"], registry=self._registry
@@ -55,6 +55,7 @@ class CountAnswers:
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._counters: dict[tuple[str, str, int], Counter] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,7 +66,14 @@ class CountAnswers:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
                 method = scope["method"] if scope["method"] in METHODS else "other"
-                self._metrics.answers.labels(route, method, str(message["status"])).inc()
+                self._counter(route, method, message["status"]).inc()
             await send(message)
 
         await self._app(scope, receive, counting)
+
+    def _counter(self, route: str, method: str, status: int) -> Counter:
+        """The counter of these labels, kept: looking one up takes longer than counting."""
+        found = self._counters.get((route, method, status))
+        if found is None:
+            found = self._counters[route, method, status] = self._metrics.answers.labels(route, method, str(status))
+        return found

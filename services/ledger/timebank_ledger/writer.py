@@ -23,7 +23,6 @@ from typing import Any
 from timebank_contracts import entries as e
 from timebank_contracts.accept import RolledBack
 from timebank_contracts.book import Book, Read
-from timebank_contracts.checkpoint import Checkpoint, sign_checkpoint
 from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.moments import show_time
@@ -33,6 +32,7 @@ from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped, Unwritten
 from timebank_kit.journal import Journal, JournalTrouble, NoRoom, PositionTaken, TailMissing
 from timebank_kit.tail import Tail
 from timebank_ledger import commands as c
+from timebank_ledger.checkpoints import Checkpoints
 from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
 from timebank_ledger.committed import Batch, Committed, NotOurs
 from timebank_ledger.head import HeadFile, HeadNotWritten, JournalBehindHead
@@ -44,11 +44,9 @@ from timebank_ledger.snapshot import SnapshotFile, read_back, take
 from timebank_ledger.trial import Trial
 from timebank_ledger.written import Outcome, Written, enter_segment, repeated
 
-__all__ = ["CHECKPOINT_SECONDS", "Outcome", "Writer", "Written"]
+__all__ = ["Outcome", "Writer", "Written"]
 
 _log = logging.getLogger(__name__)
-CHECKPOINT_SECONDS = 1.0
-"""A checkpoint is signed at most this often, however busy the writer is."""
 
 
 _Parked = c.Command | tuple[c.Command, ...] | Trial
@@ -91,17 +89,14 @@ class Writer:
         self.clock = clock
         self.tail = Tail(0)
         self._registries = {} if registry is None else {registry.sha256: registry}
-        self._log_key = log_key
         self._head = head
+        self.checkpoints = Checkpoints(head=head, log_key=log_key)
         self.snapshot = snapshot or SnapshotFile(None)
         self._on_stop = on_stop
         self._queue_limit = queue_limit
         self._lock = threading.RLock()
         self._doubted: Batch | None = None
         """The journal may have it or not."""
-        self._checkpoint: tuple[int, float, bytes] | None = None
-        self.head_trouble: str | None = None
-        """Why the last checkpoint could not be published, and what to do."""
         self._state = Committed()
         self._batch = self._state.begin()
         self._broken = False
@@ -110,7 +105,11 @@ class Writer:
         check_start(now=clock.now(), last_entry=self._state.book.time, confirmed=clock_confirmed)
         self._guard = ClockGuard(now=clock.now(), monotonic=clock.monotonic())
         self.loop: CommitLoop[_Parked, Any] = CommitLoop(
-            commit=self._commit, recover=self._recover, queue_limit=queue_limit, name="ledger-writer"
+            commit=self._commit,
+            recover=self._recover,
+            look=self._look,
+            queue_limit=queue_limit,
+            name="ledger-writer",
         )
 
     # What the edges use ------------------------------------------------------------------------------------------
@@ -159,35 +158,13 @@ class Writer:
             yield self._state.book
 
     def checkpoint(self, *, fresh: bool = False) -> bytes:
-        """The latest signed checkpoint (C2SP note): at most one a second, unless `fresh` asks for the present size.
+        """The latest signed checkpoint: see `Checkpoints.latest`.
 
         Raises:
             HeadNotWritten: there is none yet, or not of the present size, and none can be noted (a full disk).
         """
-        with self.reading():
-            now = self.clock.monotonic()
-            tree = self._state.tree
-            last = self._checkpoint
-            if last is None or (last[0] != tree.size and (fresh or now - last[1] >= CHECKPOINT_SECONDS)):
-                root = tree.root()
-                origin = self._state.book.me.origin
-                note = sign_checkpoint(Checkpoint(origin, tree.size, root), self._log_key)
-                try:
-                    self._head.remember(tree.size, root)
-                    self.head_trouble = None
-                except HeadNotWritten as trouble:
-                    self.head_trouble = str(trouble)
-                    if last is None or fresh:
-                        raise
-                    _log.warning("no new checkpoint is published", extra={"size": last[0]}, exc_info=True)
-                    return last[2]
-                self._checkpoint = last = (tree.size, now, note)
-            return last[2]
-
-    @property
-    def published(self) -> int:
-        """How many entries the head file says are published."""
-        return self._head.size
+        with self.reading() as book:
+            return self.checkpoints.latest(book.me.origin, self._state.tree, now=self.clock.monotonic(), fresh=fresh)
 
     def keep_snapshot(self) -> bool:
         """Write what is committed now as the snapshot; returns whether it was done.
@@ -367,12 +344,22 @@ class Writer:
     def _cite(self, position: int) -> e.Entry | None:
         return self._batch.entry(position) or read_entry(self.journal, position)
 
-    def _recover(self) -> None:
-        self.journal.reopen()
+    def _look(self) -> None:
+        """In an idle moment: is the journal still there, and does nobody else write it?"""
         try:
-            written = self._state.is_written(self._doubted, self.journal)
+            self._is_written()
+        except JournalTrouble as trouble:
+            raise Doubt(f"The journal cannot be read: {trouble}") from trouble
+
+    def _is_written(self) -> bool:
+        try:
+            return self._state.is_written(self._doubted, self.journal)
         except NotOurs as wrong:
             raise self._halted(str(wrong)) from wrong
+
+    def _recover(self) -> None:
+        self.journal.reopen()
+        written = self._is_written()
         if written and self._doubted is not None:
             self._settle(self._doubted)
         self._doubted = None
