@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SEEDS ?= 1000
+EXAMPLES ?= 200
 # Two workers share one broker and one database: more gain nothing on a small machine.
 WORKERS ?= 2
 
@@ -14,7 +15,7 @@ COLON_ROOMS := $(subst $(EMPTY) $(EMPTY),:,$(strip . $(ROOMS)))
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-fast check format bench simulate up down lock clean
+.PHONY: help demo test test-fast fuzz check format bench simulate up down lock clean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ test: $(READY)  ## every test, with real Apache Kafka and PostgreSQL
 
 test-fast: $(READY)  ## the tests that need no server, within a minute
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not servers and not slow"
+
+fuzz: $(READY)  ## EXAMPLES=200 generated requests, good and bad, for each operation of the API
+	TIMEBANK_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/conformance/test_schemathesis.py
 
 check: $(READY)  ## format, lint, types, the order of imports, the house rules
 	$(BIN)/ruff format --check .

@@ -55,9 +55,9 @@ def both_open() -> Registry:
 
 
 @contextmanager
-def open_pair() -> Iterator[tuple[Town, Town]]:
-    """Aberdare and Barry, each holding the registry that names both."""
-    with open_town("aberdare", 1) as aberdare, open_town("barry", 2) as barry:
+def open_pair(**more: Any) -> Iterator[tuple[Town, Town]]:
+    """Aberdare and Barry, each holding the registry that names both; `more` are settings of their ledgers."""
+    with open_town("aberdare", 1, **more) as aberdare, open_town("barry", 2, **more) as barry:
         for town in (aberdare, barry):
             client = town.operator()
             answer = client.put("/v1/registry", content=signed(both_open()))
