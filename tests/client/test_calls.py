@@ -206,3 +206,19 @@ def test_a_receiving_address_is_given_and_taken_back(town: Timebank, aberdare: F
     alias = town.accounts.issue_alias(aberdare.accounts["bryn"])
     assert alias.account == aberdare.accounts["bryn"]
     town.accounts.revoke_alias(alias.alias)
+
+
+def test_a_dry_run_of_many_shows_what_would_be_and_writes_nothing(town: Timebank, aberdare: FederatedTown) -> None:
+    said = list(town.transfers.post_many([gift(aberdare, 600), gift(aberdare, 1)], dry_run=True))
+    assert [isinstance(answer, Refused) for answer in said] == [False, True], "the second sees what the first would do"
+    assert town.accounts.get(aberdare.accounts["bryn"]).balance == 0
+
+
+def test_a_follower_never_asks_without_a_pause(town: Timebank, line: FaultyLine, waited: list[float]) -> None:
+    with pytest.raises(ValueError, match="wait"):
+        next(town.events.follow(wait_seconds=0))
+    seen = list(town.events.list())
+    line.faults["/v1/events"] = [answered(200, body=b'{"events": [], "after": 3, "more": false}')] * 2
+    assert next(town.events.follow(after=3)).position > 3
+    assert waited == [0.5, 0.5]
+    assert seen

@@ -10,7 +10,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey
 
-from timebank_client import PrivateKey, read_private_key
+from tests.client.lines import DIRECTORY, LEDGER, FaultyLine
+from tests.federation.towns import NETWORK, FederatedTown, Network
+from timebank_client import PrivateKey, Surroundings, Timebank, Unauthorised, read_private_key
 
 AUDIENCE = "https://directory.example/v1/token"
 ED25519 = OKPKey.generate_key("Ed25519", {"kid": "2026-03"})
@@ -62,3 +64,41 @@ def test_what_cannot_sign_is_the_callers_mistake() -> None:
             PrivateKey(other)
     with pytest.raises(ValueError, match="algorithm"):
         PrivateKey(ECKey.generate_key("P-384").as_dict(private=True))
+
+
+def test_a_registered_key_gets_tokens_each_by_an_assertion_of_its_own(
+    aberdare: FederatedTown, line: FaultyLine, network: Network
+) -> None:
+    public = ED25519.as_dict(private=False)
+    aberdare.directory.directory.clients.add(
+        "keyed", scopes=["accounts:read"], accounts=[aberdare.accounts["alys"]], secret=None, salt=b"s" * 16, key=public
+    )
+    around = Surroundings(now=network.clock.now, sleep=network.clock.advance)
+    with Timebank(
+        f"http://{LEDGER}",
+        token_url=f"http://{DIRECTORY}/v1/token",
+        client_id="keyed",
+        private_key=PrivateKey(ED25519.as_dict(private=True)),
+        audience=f"{NETWORK}/aberdare",
+        transport=line,
+        around=around,
+    ) as town:
+        for _ in range(3):
+            assert [account.account for account in town.accounts.list()] == [aberdare.accounts["alys"]]
+            network.clock.advance(900)
+        assert len(line.sent_to("/v1/token")) == 3
+
+
+def test_a_key_that_nobody_registered_gets_none(aberdare: FederatedTown, line: FaultyLine, network: Network) -> None:
+    with (
+        Timebank(
+            f"http://{LEDGER}",
+            directory_url=f"http://{DIRECTORY}",
+            client_id="keyed",
+            private_key=PrivateKey(P256.as_dict(private=True)),
+            transport=line,
+            around=Surroundings(now=network.clock.now, sleep=network.clock.advance),
+        ) as town,
+        pytest.raises(Unauthorised, match="client_unknown"),
+    ):
+        town.token()

@@ -138,6 +138,7 @@ def test_each_kind_of_refusal_has_its_exception(town: Timebank, aberdare: Federa
         answered(200, body=b"{}"),
         answered(301),
         answered(200, body=b"\xff"),
+        answered(200, body=b"x", headers={"Content-Encoding": "gzip"}),
     ],
 )
 def test_what_is_not_the_apis_answer_is_unexpected(town: Timebank, line: FaultyLine, answer: object) -> None:

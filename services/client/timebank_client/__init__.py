@@ -2,7 +2,8 @@
 
 Reading order: `timebank.py` (what you make); `transfers.py`, `uploads.py`, `claims.py`, `accounts.py`, `money.py`,
 `events.py`, `subscriptions.py`, `webhooks.py` (what you call, by noun); `asked.py`, `answers.py` and `errors.py` (what
-goes in and comes out). Below them `door.py` sends, and `routes.py` lists what it can ask.
+goes in and comes out). Below them: `door.py`, `tokens.py`, `sending.py`; `routes.py` lists
+all that it can ask.
 """
 
 from timebank_client.answers import (
@@ -24,7 +25,6 @@ from timebank_client.answers import (
 from timebank_client.asked import Keyed, NewGroup, NewSession, NewTransfer
 from timebank_client.claims import NewClaim
 from timebank_client.credentials import PrivateKey, read_private_key
-from timebank_client.door import Surroundings
 from timebank_client.errors import (
     FieldError,
     Forbidden,
@@ -40,6 +40,7 @@ from timebank_client.errors import (
 )
 from timebank_client.money import NewMoney
 from timebank_client.retries import Retries
+from timebank_client.sending import Surroundings
 from timebank_client.timebank import Timebank
 from timebank_client.uploads import UploadedLine, write_upload
 from timebank_client.webhooks import verify_webhook

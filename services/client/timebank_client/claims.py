@@ -16,7 +16,8 @@ import msgspec
 
 from timebank_client.answers import Claim, Transfer
 from timebank_client.asked import as_text, dry
-from timebank_client.door import Answer, Door
+from timebank_client.door import Door
+from timebank_client.sending import Answer
 
 
 class NewClaim(TypedDict, total=False):

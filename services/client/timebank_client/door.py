@@ -5,101 +5,53 @@
               └──────────────────────────┴─ no answer, 429, 503 … : wait, the same request again, at last Unavailable
 
 What was written here is seen by every read that follows: the door keeps the greatest `X-Position` of its commands.
-
-Clock, chance and sleep are parameters, so that a test waits for nothing.
 """
 
 from __future__ import annotations
 
-import random
 import threading
-import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from timebank_client.credentials import Credentials
-from timebank_client.errors import Problem, Unauthorised, Unavailable, Unexpected, read_problem, refused
-from timebank_client.retries import RETRIED_STATUSES, Retries, read_retry_after
+from timebank_client.errors import Unauthorised, Unavailable
+from timebank_client.retries import RETRIED_STATUSES
 from timebank_client.routes import ROUTES
+from timebank_client.sending import Answer, Sender, Surroundings, checked, decoded, problem_of
+from timebank_client.tokens import Tokens
 
-EARLY_SECONDS: Final = 60.0
-"""A token is renewed so long before it ends: clocks differ, and a request takes time."""
-DIRECTORY: Final = frozenset({"getToken", "resolvePayee"})
+DIRECTORY: Final = frozenset({"resolvePayee"})
 """Operations of the directory; all others are the ledger's."""
 POSITION: Final = "X-Position"
-Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a client takes from the world; tests give their own."""
-
-    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    sleep: Callable[[float], None] = time.sleep
-    chance: Callable[[], float] = random.random
-    """0 to 1. It spreads retries; nothing secret depends on it."""
-    new_key: Callable[[], str] = field(default=lambda: uuid.uuid4().hex)
-    """Makes an Idempotency-Key."""
-
-
-class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """The directory's answer to a token request."""
-
-    access_token: str
-    expires_in: int
-    scope: str = ""
 
 
 class Door:
     """Sends requests to one town.
 
     Args:
-        http: its timeouts bound each try.
+        sender: sends, and again when it may.
+        tokens: makes tokens.
         ledger_url: base address of the ledger.
         directory_url: base address of the directory.
-        client_id: the client's id.
-        credentials: its secret or key.
-        scope: what the tokens shall allow; empty: all that was granted.
-        audience: for whom an assertion is made; None: the address of the token route.
-        retries: how stubborn it is.
-        around: clock, chance, sleep.
     """
 
-    def __init__(
-        self,
-        http: httpx.Client,
-        *,
-        ledger_url: str,
-        directory_url: str,
-        client_id: str,
-        credentials: Credentials,
-        scope: str = "",
-        audience: str | None = None,
-        retries: Retries,
-        around: Surroundings,
-    ) -> None:
-        self.around = around
-        self._http = http
+    def __init__(self, sender: Sender, tokens: Tokens, *, ledger_url: str, directory_url: str) -> None:
+        self._sender = sender
+        self._tokens = tokens
         self._ledger_url = ledger_url.rstrip("/")
         self._directory_url = directory_url.rstrip("/")
-        self._client_id = client_id
-        self._credentials = credentials
-        self._scope = scope
-        self._audience = audience or f"{self._directory_url}{ROUTES['getToken'][1]}"
-        self._retries = retries
         self._lock = threading.Lock()
-        self._token: Token | None = None
-        self._renew_at = 0.0
         self._written = 0
         """Length of the journal that holds all that was written through this door."""
+
+    @property
+    def around(self) -> Surroundings:
+        """What it takes from the world."""
+        return self._sender.around
 
     def ask(
         self,
@@ -150,7 +102,7 @@ class Door:
             raise
         if not is_read and "dry_run" not in (query or {}):
             self._note(answer.headers.get(POSITION, ""))
-        return _decoded(answer, into)
+        return decoded(answer, into)
 
     def _note(self, position: str) -> None:
         if position.isascii() and position.isdigit():
@@ -159,12 +111,12 @@ class Door:
 
     def pause(self, *, tried: int = 1) -> None:
         """Wait as after so many tries, and a second at least; `Unavailable` is the caller's to raise."""
-        self.around.sleep(self._retries.wait_seconds(tried, chance=self.around.chance(), retry_after_seconds=1.0))
+        self._sender.pause(tried, retry_after_seconds=1.0)
 
     @property
     def tries_max(self) -> int:
         """How often something is tried."""
-        return self._retries.tries_max
+        return self._sender.retries.tries_max
 
     @contextmanager
     def stream(
@@ -177,48 +129,19 @@ class Door:
             Unavailable: it is one that says to come again.
             httpx.TransportError: the line broke.
         """
-        headers = {"Authorization": f"Bearer {self.token()}", "Content-Type": media_type}
+        headers = {"Authorization": f"Bearer {self._tokens.token()}", "Content-Type": media_type}
         method, url = ROUTES[operation][0], self._url(operation, None)
-        with self._http.stream(method, url, params=_said(query), content=content, headers=headers) as answer:
+        with self._sender.http.stream(method, url, params=_said(query), content=content, headers=headers) as answer:
             if not answer.is_success:
                 answer.read()
             if answer.status_code in RETRIED_STATUSES:
-                problem = _problem_of(answer)
+                problem = problem_of(answer)
                 raise Unavailable(problem.detail or problem.code, problem=problem)
-            yield _checked(answer)
+            yield checked(answer)
 
-    def token(self, *, key: str | None = None) -> str:
-        """A token that is valid for a while; a new one is fetched when the old one is near its end.
-
-        Args:
-            key: of the command that needs it, for `Unavailable`.
-        """
-        with self._lock:
-            if self._token is None or self.around.now().timestamp() >= self._renew_at:
-                self._renew(key)
-            assert self._token is not None
-            return self._token.access_token
-
-    def _forget(self, token: str) -> None:
-        with self._lock:
-            # Another thread may have renewed it meanwhile.
-            if self._token is not None and self._token.access_token == token:
-                self._token = None
-
-    def _renew(self, key: str | None) -> None:
-        now = self.around.now().timestamp()
-        form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
-
-        def send() -> httpx.Response:
-            # An assertion is used once: each try signs a new one.
-            said = self._credentials.form(
-                client_id=self._client_id, audience=self._audience, now_seconds=int(self.around.now().timestamp())
-            )
-            return self._http.post(self._url("getToken", None), data=form | said)
-
-        token = _decoded(self._persistently(send, key=key), Token)
-        self._token = token
-        self._renew_at = now + max(0.0, token.expires_in - min(EARLY_SECONDS, token.expires_in / 2))
+    def token(self) -> str:
+        """A token that is valid for some minutes more."""
+        return self._tokens.token()
 
     def _authorised(
         self,
@@ -232,7 +155,7 @@ class Door:
         longer_seconds: float,
     ) -> httpx.Response:
         method, url = ROUTES[operation][0], self._url(operation, path)
-        usual = self._http.timeout
+        usual = self._sender.http.timeout
         timeout = httpx.Timeout(
             connect=usual.connect,
             read=None if usual.read is None else usual.read + longer_seconds,
@@ -242,40 +165,17 @@ class Door:
 
         def send_with(token: str) -> Callable[[], httpx.Response]:
             authorised = {**headers, "Authorization": f"Bearer {token}", "Accept": "application/json"}
-            return lambda: self._http.request(
+            return lambda: self._sender.http.request(
                 method, url, params=params, content=content, headers=authorised, timeout=timeout
             )
 
-        token = self.token(key=key)
+        token = self._tokens.token(key=key)
         try:
-            return self._persistently(send_with(token), key=key)
+            return self._sender.persistently(send_with(token), key=key)
         except Unauthorised:
             # The town's keys may have changed, or our clock is slow: once more, with a new token.
-            self._forget(token)
-        return self._persistently(send_with(self.token(key=key)), key=key)
-
-    def _persistently(self, send: Callable[[], httpx.Response], *, key: str | None) -> httpx.Response:
-        """Send until there is an answer to hand on; see `Retries`."""
-        tried, waited = 0, 0.0
-        while True:
-            tried += 1
-            problem, asked_seconds, cause = None, None, None
-            try:
-                answer = send()
-            except httpx.TransportError as error:
-                cause = error
-                text = f"{type(error).__name__}: {error}"
-            else:
-                if answer.status_code not in RETRIED_STATUSES:
-                    return _checked(answer)
-                problem = _problem_of(answer)
-                text = problem.detail or problem.code
-                asked_seconds = read_retry_after(answer.headers.get("Retry-After"), now=self.around.now())
-            wait = self._retries.wait_seconds(tried, chance=self.around.chance(), retry_after_seconds=asked_seconds)
-            if tried >= self._retries.tries_max or waited + wait > self._retries.total_seconds_max:
-                raise Unavailable(f"No success in {tried} tries. {text}", key=key, problem=problem) from cause
-            self.around.sleep(wait)
-            waited += wait
+            self._tokens.forget(token)
+        return self._sender.persistently(send_with(self._tokens.token(key=key)), key=key)
 
     def _url(self, operation: str, path: Mapping[str, str] | None) -> str:
         base = self._directory_url if operation in DIRECTORY else self._ledger_url
@@ -285,36 +185,3 @@ class Door:
 
 def _said(query: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value for name, value in (query or {}).items() if value is not None}
-
-
-def _problem_of(answer: httpx.Response) -> Problem:
-    """The problem that an answer holds; one of its status alone where a proxy answered in its own words."""
-    try:
-        found = read_problem(msgspec.json.decode(answer.content), status=answer.status_code)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = None
-    if found is None:
-        text = f"The server answered {answer.status_code} without a problem document."
-        found = Problem(code=f"http_{answer.status_code}", status=answer.status_code, detail=text)
-    return found
-
-
-def _checked(answer: httpx.Response) -> httpx.Response:
-    """The answer, when it is a success."""
-    if answer.is_success:
-        return answer
-    problem = _problem_of(answer)
-    if answer.is_client_error:
-        raise refused(problem)
-    raise Unexpected(f"{answer.status_code} {problem.code}: {problem.detail}")
-
-
-def _decoded(answer: httpx.Response, into: type[Answer]) -> Answer:
-    if into is bytes:
-        return answer.content  # type: ignore[return-value] # mypy does not follow the comparison of types
-    if into is type(None):
-        return None
-    try:
-        return msgspec.json.decode(answer.content, type=into)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Unexpected(f"The answer is not what the API documents: {error}.") from error

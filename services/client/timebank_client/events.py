@@ -16,6 +16,8 @@ from timebank_client.door import Door
 BEGINNING: Final = -1
 WAIT_SECONDS: Final = 25.0
 PAGE_MAX: Final = 500
+PAUSE_SECONDS: Final = 0.5
+"""After a wait in vain."""
 
 
 class Events:
@@ -62,9 +64,15 @@ class Events:
         """What happened and, as it happens, what comes: it never ends by itself. Args: see `page`.
 
         Raises:
+            ValueError: `wait_seconds` is under 1, which would ask without a pause.
             Unavailable: the town stopped answering; go on behind the last event that was seen.
         """
+        if wait_seconds < 1:
+            raise ValueError("Let the town wait for a second or more.")
         while True:
             page = self.page(after=after, account=account, limit=PAGE_MAX, wait_seconds=wait_seconds)
             yield from page.events
             after = page.after
+            if not page.events and not page.more:
+                # A town where too many wait already answers at once.
+                self._door.around.sleep(PAUSE_SECONDS)

@@ -12,7 +12,8 @@ import msgspec
 
 from timebank_client.answers import Webhook, WebhookDelivery
 from timebank_client.asked import dry
-from timebank_client.door import Answer, Door
+from timebank_client.door import Door
+from timebank_client.sending import Answer
 
 OVERLAP_SECONDS: Final = 86_400
 

@@ -10,11 +10,14 @@ import httpx
 from timebank_client.accounts import Accounts, Payees
 from timebank_client.claims import Claims
 from timebank_client.credentials import Credentials, PrivateKey, Secret
-from timebank_client.door import Door, Surroundings
+from timebank_client.door import Door
 from timebank_client.events import Events
 from timebank_client.money import MoneyRecords
 from timebank_client.retries import Retries
+from timebank_client.routes import ROUTES
+from timebank_client.sending import Sender, Surroundings
 from timebank_client.subscriptions import Webhooks
+from timebank_client.tokens import Tokens
 from timebank_client.transfers import Transfers
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -30,6 +33,7 @@ class Timebank:
         client_secret: its secret, or
         private_key: the key that the operator registered the public part of.
         directory_url: where the directory is, when it is not at the same address.
+        token_url: where tokens are made, when an outside issuer makes them; None: at the directory.
         scope: what the client's tokens shall allow, separated by spaces; empty: all that was granted.
         language: en or cy, of the texts in refusals; codes are the same in each.
         audience: for whom an assertion by `private_key` is made; None: the address of the token route.
@@ -50,6 +54,7 @@ class Timebank:
         client_secret: str | None = None,
         private_key: PrivateKey | None = None,
         directory_url: str | None = None,
+        token_url: str | None = None,
         scope: str = "",
         language: str = "en",
         audience: str | None = None,
@@ -69,17 +74,17 @@ class Timebank:
             follow_redirects=False,
             headers={"User-Agent": f"timebank-client/{VERSION}", "Accept-Language": language},
         )
-        self._door = Door(
-            self._http,
-            ledger_url=url,
-            directory_url=directory_url or url,
+        sender = Sender(http=self._http, retries=retries or Retries(), around=around or Surroundings())
+        directory = (directory_url or url).rstrip("/")
+        tokens = Tokens(
+            sender,
+            url=token_url or directory + ROUTES["getToken"][1],
             client_id=client_id,
             credentials=credentials,
             scope=scope,
             audience=audience,
-            retries=retries or Retries(),
-            around=around or Surroundings(),
         )
+        self._door = Door(sender, tokens, ledger_url=url, directory_url=directory)
         self.accounts = Accounts(self._door)
         self.payees = Payees(self._door)
         self.transfers = Transfers(self._door)

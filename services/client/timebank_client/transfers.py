@@ -79,11 +79,14 @@ class Transfers:
         body["session"] = {name: said[name] for name in SESSION_FIELDS if name in said}
         return self._post(body, key=key, dry_run=dry_run)
 
-    def post_many(self, transfers: Iterable[NewTransfer | NewGroup | Keyed]) -> Iterator[Transfer | Refused]:
+    def post_many(
+        self, transfers: Iterable[NewTransfer | NewGroup | Keyed], *, dry_run: bool = False
+    ) -> Iterator[Transfer | Refused]:
         """Post many, each by itself: one that is refused spoils no other.
 
         Args:
             transfers: any number; they are read and sent by up to 1,000 at a time, as the answers are taken.
+            dry_run: answer as if, and write nothing; each thousand is judged by itself.
 
         Yields:
             For each, in order: the transfer, or why it was refused.
@@ -99,12 +102,12 @@ class Transfers:
             command = {"key": keyed.key, **body_of(keyed.transfer)}
             length = len(msgspec.json.encode(command))
             if batch and (len(batch) == BATCH_MAX or size + length > BATCH_BYTES_MAX):
-                yield from self._post_batch(batch)
+                yield from self._post_batch(batch, dry_run=dry_run)
                 batch, size = [], 0
             batch.append(command)
             size += length
         if batch:
-            yield from self._post_batch(batch)
+            yield from self._post_batch(batch, dry_run=dry_run)
 
     def upload(self, path: str | Path, *, from_line: int = 1, dry_run: bool = False) -> Iterator[UploadedLine]:
         """Send a file of transfers, as `write_upload` writes it: up to 100,000 lines, each judged by itself.
@@ -164,12 +167,12 @@ class Transfers:
             key=key or self._door.around.new_key(),
         )
 
-    def _post_batch(self, commands: list[dict[str, Any]]) -> list[Transfer | Refused]:
+    def _post_batch(self, commands: list[dict[str, Any]], *, dry_run: bool) -> list[Transfer | Refused]:
         """The answers in order; those that shall come again later are sent again under their own keys."""
         found: dict[int, Transfer | Refused] = {}
         left = list(range(len(commands)))
         for _ in range(ROUNDS_MAX):
-            said = self._door.ask("postTransfers", _BatchAnswers, body=[commands[i] for i in left])
+            said = self._door.ask("postTransfers", _BatchAnswers, query=dry(dry_run), body=[commands[i] for i in left])
             if len(said.answers) != len(left):
                 raise Unexpected(f"{len(said.answers)} answers came for {len(left)} commands.")
             later = []

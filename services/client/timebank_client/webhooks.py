@@ -11,8 +11,8 @@ import binascii
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -22,9 +22,15 @@ TOLERANCE_SECONDS: Final = 300
 PREFIX: Final = "whsec_"
 
 
+class Headers(Protocol):
+    """The headers of a request, as any framework has them."""
+
+    def items(self) -> Iterable[tuple[str, str]]: ...
+
+
 def verify_webhook(
     body: bytes,
-    headers: Mapping[str, str],
+    headers: Headers,
     secret: str,
     *,
     now_seconds: float | None = None,
