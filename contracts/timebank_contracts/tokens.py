@@ -156,6 +156,12 @@ def verify_token(token: str, *, issuers: Mapping[str, Issuer], audience: str, no
         raise Rejected("The token has no valid times.")
     if not issued - CLOCK_SKEW_SECONDS <= now_seconds < expires + CLOCK_SKEW_SECONDS:
         raise Rejected("The token is over; get a new one.")
+    return _caller(token, issuer)
+
+
+@lru_cache(maxsize=REMEMBERED_MAX)
+def _caller(token: str, issuer: Issuer) -> Caller:
+    claims = _verified_claims(token, issuer)
     scopes = frozenset(str(claims.get("scope", "")).split())
     if not scopes <= issuer.scopes:
         raise Rejected("The token claims a scope that its issuer cannot give.")

@@ -23,7 +23,7 @@ from timebank_contracts.http import EXPIRES_SECONDS_MAX
 from timebank_contracts.http_answers import Transfer
 from timebank_contracts.moments import parse_date
 from timebank_kit.idempotency import KEY_HEADER, check_key
-from timebank_kit.problem_answers import EdgeProblem, answer_headers
+from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger.answers import only_entry, transfer_fields
 from timebank_ledger.api_transfers import asking_of
 from timebank_ledger.asked import single_command
@@ -32,7 +32,8 @@ from timebank_ledger.edge import Edge, GuardedRoute, parse_json, write
 from timebank_ledger.writer import Written
 
 PATH: Final = "/v1/transfers"
-_JSON: Final = frozenset({"application/json", "application/json; charset=utf-8"})
+_JSON: Final = frozenset({b"application/json", b"application/json; charset=utf-8"})
+_KEY: Final = KEY_HEADER.lower().encode("ascii")
 _NOTHING_SAID: Final = dict.fromkeys(Transfer.model_fields)
 
 
@@ -95,15 +96,15 @@ class ShortWay:
 
     async def _write(self, request: Request, message: Message) -> Written | None:
         """What was written, or None when the framework has to look at it."""
-        headers = request.headers
-        key = headers.get(KEY_HEADER)
-        if message["type"] != "http.request" or message.get("more_body") or headers.get("content-type") not in _JSON:
+        # Of a header that is sent twice the first counts, as in the framework.
+        headers: dict[bytes, bytes] = dict(reversed(request.scope["headers"]))
+        if message["type"] != "http.request" or message.get("more_body") or headers.get(b"content-type") not in _JSON:
             return None
         plain = plain_transfer(message.get("body", b""))
-        if plain is None or key is None:
+        if plain is None or _KEY not in headers:
             return None
         edge: Edge = self._owner.state.edge
-        asking = asking_of(edge, request.state.caller, check_key(key))
+        asking = asking_of(edge, request.scope["state"]["caller"], check_key(headers[_KEY].decode("latin-1")))
         return await write(edge, single_command(plain, asking, **plain.payee.parts))
 
     def _handler(self, error: Exception) -> Any:
@@ -136,7 +137,7 @@ async def _answer(request: Request, written: Written, send: Send) -> None:
     edge: Edge = request.app.state.edge
     entry = only_entry(written)
     body = msgspec.json.encode(_NOTHING_SAID | transfer_fields(edge.identity, entry))
-    more = answer_headers(request)
+    more: dict[str, str] = request.scope["state"].get("answer_headers", {})
     headers = [
         (b"content-length", b"%d" % len(body)),
         (b"content-type", b"application/json"),
