@@ -23,6 +23,10 @@ DELEGATE = e.Actor(kind="delegate", id="carer", mandate="mandate-1")
 PARTNER = e.Actor(kind="partner", id="landlord")
 DAY_SECONDS = 86_400.0
 DAYS = (1, 1, 1, 2, 2, 3, 31)
+LONG_DAYS = 400
+"""Longer than any policy makes people wait."""
+ROUNDS_MAX = 3
+"""Of a timer until nothing is due: claims end, then accounts close, and one more to see."""
 DISPUTES = ("not_given", "other_minutes", "duplicate")
 
 
@@ -74,15 +78,15 @@ class Claims:
 
     # The timer ---------------------------------------------------------------------------------------------------
 
-    def _round(self, town: Town) -> None:
+    def _round(self, town: Town, *, races: bool = True) -> None:
         """One round of a town's timer; with some chance people act about the same claim at the same moment."""
         if not town.up or town.book.identity is None:
             return
         time = max(self.schedule.wall(town.skew_seconds), town.book.time)
-        commands = list(islice(due_commands(town.book, time), COMMANDS_MAX))
+        commands = list(islice(town.rules.due_commands(town.book, time), COMMANDS_MAX))
         late = self.chance.choice((0.0, 0.001, 0.001, 0.003))
         for command in commands:
-            if isinstance(command, c.ConfirmClaim | c.EndClaim) and self.schedule.chance(0.4):
+            if races and isinstance(command, c.ConfirmClaim | c.EndClaim) and self.schedule.chance(0.4):
                 self._race(town, command.claim)
 
         def hand_over() -> None:
@@ -90,6 +94,20 @@ class Claims:
                 town.submit(command, self._ruled)
 
         town.later(late, hand_over)
+
+    def end(self) -> None:
+        """P8 of claims: after healing and all their days, nothing is due, and only what is disputed is open."""
+        self.schedule.calendar_seconds += LONG_DAYS * DAY_SECONDS
+        for _ in range(ROUNDS_MAX):
+            for town in self.clients.towns:
+                self._round(town, races=False)
+            self.schedule.run_until(self.schedule.now + 1.0)
+        for town in self.clients.towns:
+            time = max(self.schedule.wall(town.skew_seconds), town.book.time)
+            due = [type(command).__name__ for command in due_commands(town.book, time)]
+            open_ = [name for name, claim in town.book.claims.items() if not claim.disputed]
+            if due or open_:
+                raise Broken(f"P8: in {town.name} {due} is due after all its days, and {open_} is open.")
 
     def _race(self, town: Town, claim: str) -> None:
         self.clients.ask(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from timebank_contracts.registry import Registry
 from timebank_federation.outgoing import Outgoing
 from timebank_ledger.peers import take_segment
 from timebank_ledger.propose import perform
+from timebank_ledger.timer import due_commands
 
 
 def _as_signed(registry: Registry) -> Registry:
@@ -21,6 +22,7 @@ class Rules:
     """What a test may replace to prove that the simulation notices."""
 
     perform: Callable[..., list[Any]] = perform
+    due_commands: Callable[..., Iterator[Any]] = due_commands
     take_segment: Callable[..., tuple[list[Any], Any]] = take_segment
     outgoing: Callable[..., Outgoing] = Outgoing
     read_registry: Callable[[Registry], Registry] = _as_signed

@@ -90,6 +90,7 @@ class Simulation:
             if town.up:
                 self.promises.judge_memory(town)
         ended, heard = self.heal()
+        self.claims.end()
         for town in self.towns:
             self.promises.judge_memory(town)
             self.schedule.note(f"{town.name} {town.book.n}", town.memory.tree.root())

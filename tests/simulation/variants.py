@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from timebank_federation.outgoing import Due, Outgoing
 from timebank_ledger import commands as c
 from timebank_ledger.peers import take_segment
 from timebank_ledger.propose import perform
+from timebank_ledger.timer import due_commands
 
 
 def without_high_water_mark(book: Book, raw: bytes, *, time: str) -> tuple[list[Any], Any]:
@@ -112,6 +114,11 @@ def paying_while_closing(book: Book, command: c.Command, **rest: Any) -> list[An
             account.state = "closing"
 
 
+def forgetful_timer(book: Book, time: str) -> Iterator[c.Command]:
+    """Claims never expire."""
+    return (command for command in due_commands(book, time) if not isinstance(command, c.EndClaim))
+
+
 VARIANTS: dict[str, tuple[Rules, str]] = {
     "the receiver skips the high-water mark": (Rules(take_segment=without_high_water_mark), "P3"),
     "the sender never repeats": (Rules(outgoing=OnceOnly), "P8"),
@@ -124,6 +131,7 @@ VARIANTS: dict[str, tuple[Rules, str]] = {
     "the rule does not hear disputes": (Rules(perform=deaf_to_disputes), "P5"),
     "parts of a reversal are forgotten": (Rules(perform=forgetting_parts), "P5"),
     "a leaver still pays": (Rules(perform=paying_while_closing), "P5"),
+    "the timer forgets claims": (Rules(due_commands=forgetful_timer), "P8"),
     "an attacker's key counts": (Rules(read_registry=with_a_stranger), "P6"),
 }
 """What is broken → the rules, and the promise that some seed must see broken."""
