@@ -57,11 +57,17 @@ def test_a_sandbox_is_kept_over_a_stop_settles_with_its_neighbour_and_begins_ane
         sent = town.transfers.post(payer=mair, payee=bryn, minutes=30, purpose="gift", confirmed_by="receiver")
         until(lambda: town.transfers.get(sent.id).state == "settled", seconds=60, what="the neighbour's answer")
         assert "running" in timebank("sandbox", "--folder", folder, "reset").stderr
+        taken = timebank("sandbox", "--folder", tmp_path / "other", "--port", partner["url"].rpartition(":")[2])
+        assert (taken.returncode, taken.stderr.count("\n")) == (2, 1), taken.stderr
+        assert "cannot be bound" in taken.stderr
     with running(folder) as again, ask(again) as town:
         assert again["client_secret"] == partner["client_secret"]
         assert town.accounts.get(mair).balance == -30
         more = town.transfers.post(payer=mair, payee=bryn, minutes=5, purpose="gift", confirmed_by="receiver")
         until(lambda: town.transfers.get(more.id).state == "settled", seconds=60, what="the neighbour's answer")
+    # The one whose port was taken was not made to its end; it is now.
+    with running(tmp_path / "other") as other, ask(other) as town:
+        assert len(list(town.accounts.list())) == 5
     with running(folder, "--reset") as anew, ask(anew) as town:
         assert [account.balance for account in town.accounts.list()] == [0] * 5
         with (
