@@ -58,6 +58,17 @@ def test_a_closing_account_takes_credits_and_pays_nothing(town: PaperTown) -> No
     assert town.book.accounts["alys"].closing_since == ""
 
 
+def test_who_is_frozen_is_not_leaving_any_more(town: PaperTown) -> None:
+    """PROTOCOL.md L9."""
+    town.account("cai")
+    named = e.AccountNamed(account="cai")
+    town.write(e.AccountClosing, named, by=MEMBER)
+    town.write(e.AccountFrozen, named, by=BROKER)
+    assert code(town, "cai", by=RULE) == "purpose_invalid"
+    town.write(e.AccountClosing, named, by=MEMBER)
+    close(town, "cai", by=RULE)
+
+
 def test_a_leavers_plus_goes_to_the_pot_or_to_somebody_and_a_minus_is_borne_by_the_pot(town: PaperTown) -> None:
     """PROTOCOL.md L5. G-1, G-3."""
     assert code(town, "alys") == "account_not_empty"
