@@ -123,7 +123,8 @@ ACTS: dict[str, Callable[[Writer, int], object]] = {
     "close": lambda town, at: town.do(
         c.CloseAccount(by=BROKER, account=("cai", "dewi")[at % 2], taker=("pot", "club")[at // 2 % 2])
     ),
-    "money": lambda town, at: record(town, 100 + at, transfer=f"{town.node}.g1.{_transfer(town, at)}", position=at),
+    "money": lambda town, at: _record_about(town, _transfer(town, at)),
+    "correct": lambda town, at: _correct(town, at),
     "fee": lambda town, at: record(town, 100 + at, programme="visits", kind="fee"),
     "day": lambda town, at: town.network.tick(DAY_MINUTES),
     "rule": lambda town, at: rule(town),
@@ -139,3 +140,17 @@ def _one(town: Writer, at: int) -> str:
 def _transfer(town: Writer, at: int) -> int:
     found = [n for n, raw in enumerate(town.raws) if raw.endswith(b'"transfer.posted"}')] or [0]
     return found[at % len(found)]
+
+
+def _record_about(town: Writer, position: int) -> e.Entry:
+    return record(town, 100, transfer=f"{town.node}.g1.{position}", position=position)
+
+
+def _correct(town: Writer, at: int) -> None:
+    found = [n for n, raw in enumerate(town.raws) if b'"kind":"fee"' in raw]
+    if found:
+        n = found[at % len(found)]
+        wrong = e.decode_entry(town.raws[n])
+        assert isinstance(wrong, e.MoneyRecordedEntry)
+        minor_units = -wrong.data.minor_units
+        record(town, minor_units, programme="visits", kind="fee", corrects=f"{town.node}.g1.{n}")
