@@ -79,7 +79,7 @@ def test_what_is_no_token_is_rejected(token: str) -> None:
         public(ED, kid=7),
         ED.as_dict(private=True),
     ],
-    ids=str,
+    ids=lambda _: "value",
 )
 def test_what_is_no_public_key_that_signs_is_malformed(value: object) -> None:
     with pytest.raises(Malformed):
