@@ -106,32 +106,6 @@ def rule(town: Writer) -> None:
         town.do(command)
 
 
-ACTS: dict[str, Callable[[Writer, int], object]] = {
-    "claim": lambda town, at: claim(town, *(("alys", "bryn"), ("bryn", "alys"), ("cai", "alys"))[at % 3], 10 + at),
-    "booking": lambda town, at: claim(town, "alys", "cai", 10, by=BROKER, agreed=9 + at % 3),
-    "confirm": lambda town, at: confirm(town, _one(town, at), by=(MEMBER, BROKER)[at % 2]),
-    "dispute": lambda town, at: town.do(c.DisputeClaim(by=MEMBER, claim=_one(town, at), reason="other")),
-    "uphold": lambda town, at: town.do(c.EndClaim(by=BROKER, claim=_one(town, at), how="upheld")),
-    "withdraw": lambda town, at: town.do(c.EndClaim(by=MEMBER, claim=_one(town, at), how="withdrawn")),
-    "part": lambda town, at: town.do(
-        c.ReverseTransfer(by=OPERATOR, transfer=f"{town.node}.g1.{_transfer(town, at)}", reason="other", minutes=3)
-    ),
-    "whole": lambda town, at: town.do(
-        c.ReverseTransfer(by=OPERATOR, transfer=f"{town.node}.g1.{_transfer(town, at)}", reason="other")
-    ),
-    "leave": lambda town, at: town.do(c.BeginClosing(by=MEMBER, account=("cai", "dewi", "alys")[at % 3])),
-    "close": lambda town, at: town.do(
-        c.CloseAccount(by=BROKER, account=("cai", "dewi")[at % 2], taker=("pot", "club")[at // 2 % 2])
-    ),
-    "money": lambda town, at: _record_about(town, _transfer(town, at)),
-    "correct": lambda town, at: _correct(town, at),
-    "fee": lambda town, at: record(town, 100 + at, programme="visits", kind="fee"),
-    "day": lambda town, at: town.network.tick(DAY_MINUTES),
-    "rule": lambda town, at: rule(town),
-}
-"""What may happen next in a town; a refusal means that it did not."""
-
-
 def _one(town: Writer, at: int) -> str:
     names = [*town.book.claims, *town.book.rule_confirmed, f"{town.node}.g1.0"]
     return names[at % len(names)]
@@ -154,3 +128,29 @@ def _correct(town: Writer, at: int) -> None:
         assert isinstance(wrong, e.MoneyRecordedEntry)
         minor_units = -wrong.data.minor_units
         record(town, minor_units, programme="visits", kind="fee", corrects=f"{town.node}.g1.{n}")
+
+
+ACTS: dict[str, Callable[[Writer, int], object]] = {
+    "claim": lambda town, at: claim(town, *(("alys", "bryn"), ("bryn", "alys"), ("cai", "alys"))[at % 3], 10 + at),
+    "booking": lambda town, at: claim(town, "alys", "cai", 10, by=BROKER, agreed=9 + at % 3),
+    "confirm": lambda town, at: confirm(town, _one(town, at), by=(MEMBER, BROKER)[at % 2]),
+    "dispute": lambda town, at: town.do(c.DisputeClaim(by=MEMBER, claim=_one(town, at), reason="other")),
+    "uphold": lambda town, at: town.do(c.EndClaim(by=BROKER, claim=_one(town, at), how="upheld")),
+    "withdraw": lambda town, at: town.do(c.EndClaim(by=MEMBER, claim=_one(town, at), how="withdrawn")),
+    "part": lambda town, at: town.do(
+        c.ReverseTransfer(by=OPERATOR, transfer=f"{town.node}.g1.{_transfer(town, at)}", reason="other", minutes=3)
+    ),
+    "whole": lambda town, at: town.do(
+        c.ReverseTransfer(by=OPERATOR, transfer=f"{town.node}.g1.{_transfer(town, at)}", reason="other")
+    ),
+    "leave": lambda town, at: town.do(c.BeginClosing(by=MEMBER, account=("cai", "dewi", "alys")[at % 3])),
+    "close": lambda town, at: town.do(
+        c.CloseAccount(by=BROKER, account=("cai", "dewi")[at % 2], taker=("pot", "club")[at // 2 % 2])
+    ),
+    "money": lambda town, at: _record_about(town, _transfer(town, at)),
+    "correct": _correct,
+    "fee": lambda town, at: record(town, 100 + at, programme="visits", kind="fee"),
+    "day": lambda town, at: town.network.tick(DAY_MINUTES),
+    "rule": lambda town, at: rule(town),
+}
+"""What may happen next in a town; a refusal means that it did not."""
