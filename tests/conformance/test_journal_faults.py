@@ -15,6 +15,7 @@ from deploy.servers.find import OwnDatabase
 from timebank_kit.journal import JournalTrouble, OutcomeUnknown, PositionTaken, Record, UnsafeStorage, open_journal
 from timebank_kit.journal_postgres import PostgresJournal, check_setting
 from timebank_kit.journal_sqlite import check_pragmas
+from timebank_kit.tail import Follow
 
 
 def some(start: int, count: int) -> list[Record]:
@@ -94,6 +95,39 @@ def journal_sessions(connection: psycopg.Connection[Any]) -> int:
     row = connection.execute(asked).fetchone()
     assert row is not None
     return int(row[0])
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("commits", [True, False])
+def test_an_open_insert_of_a_second_writer_is_seen_by_no_follower_and_leaves_no_gap(
+    postgres_dsn: str, commits: bool
+) -> None:
+    """L-6."""
+    name = uuid4().hex
+    journal = open_journal(extended(postgres_dsn, "options=-clock_timeout%3D200"), name)
+    journal.append(some(0, 5))
+    readers = open_journal(postgres_dsn, name)
+    follow = Follow(readers, start=0, poll_seconds=0.01)
+    with psycopg.connect(postgres_dsn) as other:
+        other.execute(
+            "INSERT INTO stored_events SELECT originator_id, 5, topic, state, 'theirs' FROM stored_events"
+            " WHERE originator_version = 0"
+        )
+        assert follow.next(timeout_seconds=1) == some(0, 5)
+        with pytest.raises(OutcomeUnknown, match="lock timeout"):
+            journal.append(some(5, 2))
+        assert follow.next(timeout_seconds=0.05) == []
+        (other.commit if commits else other.rollback)()
+    journal.reopen()
+    if commits:
+        with pytest.raises(PositionTaken):
+            journal.append(some(5, 2))
+        assert [record.key for record in follow.next(timeout_seconds=1)] == ["theirs"]
+    else:
+        journal.append(some(5, 2))
+        assert follow.next(timeout_seconds=1) == some(5, 2)
+    readers.close()
+    journal.close()
 
 
 @pytest.mark.servers
