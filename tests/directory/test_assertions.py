@@ -100,7 +100,7 @@ STRANGER = OKPKey.generate_key("Ed25519")
         "a.b.c",
         "x" * 5_000,
     ],
-    ids=str,
+    ids=lambda _: "assertion",
 )
 def test_an_assertion_that_does_not_prove_it_is_none(assertions: Assertions, assertion: str) -> None:
     """PROTOCOL.md W8."""
