@@ -229,7 +229,7 @@ class Writer:
                 dropped = f"{len(batch.records)} entries were dropped"
                 raise Halt(f"{proof} Nothing is written until the journal is recovered; {dropped}.") from proof
             except JournalTrouble as trouble:
-                raise Doubt(f"The journal cannot be read: {trouble}") from trouble
+                raise Unwritten(f"The journal cannot be read: {trouble}") from trouble
             answers.append(written)
             for entry in () if written.repeated else written.entries:
                 key = batch.add(entry)
@@ -308,7 +308,7 @@ class Writer:
         try:
             found = self.journal.find_keys(keys) if keys else {}
         except JournalTrouble as trouble:
-            raise Doubt(f"The journal cannot be read: {trouble}") from trouble
+            raise Unwritten(f"The journal cannot be read: {trouble}") from trouble
         return {key: e.decode_entry(record.state) for key, record in found.items()}
 
     def _perform(self, book: Book, command: c.Command, time: str, cite: Read) -> Written:
@@ -349,7 +349,7 @@ class Writer:
         try:
             self._is_written()
         except JournalTrouble as trouble:
-            raise Doubt(f"The journal cannot be read: {trouble}") from trouble
+            raise Unwritten(f"The journal cannot be read: {trouble}") from trouble
 
     def _is_written(self) -> bool:
         try:
