@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ DOCUMENTS: dict[str, Documented] = {
 }
 ALL = tuple(sorted(SCOPES - {"federation"}))
 _UNBOUND = {"rate_per_second": 1_000_000, "rate_burst": 1_000_000}
-_keys = count(1)
 
 
 @dataclass
@@ -42,6 +41,7 @@ class Room:
     """What a parameter of a path stands for, where there is such a thing in the town."""
     length: Callable[[], int]
     """Of the town's journal."""
+    keys: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
     def documented(self) -> Documented:
@@ -55,7 +55,7 @@ class Room:
             kind = "federation" if scopes == {"federation"} else "other"
             said["Authorization"] = f"Bearer {self.tokens[kind]}"
         if any(one["name"] == "Idempotency-Key" for one in operation.get("parameters", [])):
-            said["Idempotency-Key"] = f"room-{next(_keys)}"
+            said["Idempotency-Key"] = f"room-{next(self.keys)}"
         return said
 
     def send(self, operation: Json, **options: Any) -> httpx.Response:

@@ -27,7 +27,7 @@ from timebank_directory.used_keys import Asked
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_kit.key_set import KeysAway
 from timebank_kit.metrics import CONTENT_TYPE, exposition
-from timebank_kit.openapi import PUBLIC, openapi_document
+from timebank_kit.openapi import PUBLIC, openapi_document, read_examples
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
 from timebank_kit.web import BodyLimit
 
@@ -66,7 +66,11 @@ def _bare_app() -> FastAPI:
 
 def document() -> dict[str, Any]:
     """The OpenAPI document, the same for every town."""
-    return openapi_document(_bare_app(), description="Who the people of one town are, and the tokens of its clients.")
+    return openapi_document(
+        _bare_app(),
+        description="Who the people of one town are, and the tokens of its clients.",
+        examples=read_examples("timebank_directory"),
+    )
 
 
 # People ------------------------------------------------------------------------------------------------------------

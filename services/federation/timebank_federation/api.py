@@ -27,7 +27,7 @@ from timebank_kit.clock import Clock
 from timebank_kit.key_set import KeysAway
 from timebank_kit.metrics import CONTENT_TYPE, exposition
 from timebank_kit.oidc import OutsideIssuer, caller_of
-from timebank_kit.openapi import PUBLIC, needs, openapi_document
+from timebank_kit.openapi import PUBLIC, needs, openapi_document, read_examples
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
 from timebank_kit.web import BodyLimit
 
@@ -110,7 +110,11 @@ def _bare_app() -> FastAPI:
 
 def document() -> dict[str, Any]:
     """The OpenAPI document, the same for every town."""
-    return openapi_document(_bare_app(), description="One town's door to the other towns of its network.")
+    return openapi_document(
+        _bare_app(),
+        description="One town's door to the other towns of its network.",
+        examples=read_examples("timebank_federation"),
+    )
 
 
 def _door(request: Request) -> Door:

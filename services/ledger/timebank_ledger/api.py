@@ -17,7 +17,7 @@ from starlette.requests import Request
 from timebank_contracts.http_answers import Readiness
 from timebank_kit.clock import Clock
 from timebank_kit.metrics import CONTENT_TYPE
-from timebank_kit.openapi import openapi_document
+from timebank_kit.openapi import openapi_document, read_examples
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
 from timebank_kit.web import BodyLimit
 from timebank_ledger import (
@@ -128,7 +128,9 @@ def _bare_app() -> FastAPI:
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the API, the same for every town."""
     return openapi_document(
-        _bare_app(), description="One town's ledger. Minutes are whole numbers, hashes hex, times UTC."
+        _bare_app(),
+        description="One town's ledger. Minutes are whole numbers, hashes hex, times UTC.",
+        examples=read_examples("timebank_ledger"),
     )
 
 
