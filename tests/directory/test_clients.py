@@ -67,7 +67,7 @@ def test_only_the_client_s_own_secret_opens_it() -> None:
         {"key": public(RSA)},
         {"key": ED.as_dict(private=True)},
     ],
-    ids=str,
+    ids=lambda _: "grant",
 )
 def test_a_client_that_could_never_work_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
