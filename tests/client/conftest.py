@@ -1,4 +1,4 @@
-"""Two towns, and a partner's client of Aberdare whose line can lose what was sent or answered."""
+"""A town, and a partner's client of it whose line can lose what was sent or answered."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ SCOPES = ["accounts:read", "claims:write", "transfers:write", "statements:read",
 
 
 @pytest.fixture
-def network(tmp_path: Path) -> Iterator[Network]:
-    with open_towns(tmp_path, "aberdare", "barry") as opened:
+def network(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Network]:
+    """Aberdare, or the towns that a test names as this fixture's parameter."""
+    with open_towns(tmp_path, *getattr(request, "param", ("aberdare",))) as opened:
         yield opened
 
 

@@ -11,6 +11,7 @@ from tests.client.lines import FaultyLine, answered
 from tests.federation.towns import FederatedTown, Network
 from timebank_client import Keyed, NewClaim, NewSession, NewTransfer, Refused, Timebank, Transfer, Unavailable
 
+pytestmark = pytest.mark.slow  # every test opens a town
 BATCH = "/v1/transfers/batch"
 
 
@@ -83,6 +84,7 @@ def test_a_batch_with_keys_of_ones_own_may_be_run_twice(town: Timebank, aberdare
     assert town.accounts.get(aberdare.accounts["bryn"]).balance == 10
 
 
+@pytest.mark.parametrize("network", [("aberdare", "barry")], indirect=True)
 def test_somebody_in_another_town_is_paid_by_handle(town: Timebank, aberdare: FederatedTown, network: Network) -> None:
     payee = town.payees.resolve("bryn", node="barry")
     assert payee.account is None

@@ -7,6 +7,7 @@ import pytest
 from tests.federation.towns import FederatedTown
 from timebank_client import Invalid, NotFound, Timebank
 
+pytestmark = pytest.mark.slow  # every test opens a town
 URL = "https://hooks.example.org/timebank"
 
 

@@ -13,6 +13,7 @@ from tests.client.test_calls import gift
 from tests.federation.towns import FederatedTown
 from timebank_client import Keyed, Refused, Timebank, Unavailable, Unexpected, write_upload
 
+pytestmark = pytest.mark.slow  # every test opens a town
 UPLOAD = "/v1/transfers/bulk"
 
 

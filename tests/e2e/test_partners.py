@@ -20,6 +20,7 @@ import pytest
 
 from tests.e2e.pages import SHELLS, Block, blocks_of, copied_checkout, environment
 from tests.e2e.running_towns import ROOT, until
+from timebank_contracts.problems import STATUS
 
 PAGE = ROOT / "docs" / "partners.md"
 BASH = ["bash", "-euo", "pipefail"]
@@ -148,6 +149,13 @@ def test_the_pages_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", PAGE.read_text("utf-8"))
     assert links
     assert [link for link in links if "://" not in link and not (PAGE.parent / link).exists()] == []
+
+
+def test_the_codes_that_the_page_names_are_the_apis() -> None:
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \|", PAGE.read_text("utf-8"), re.MULTILINE)
+    codes = re.findall(r"`([a-z_]+)`", "".join(rows))
+    assert len(codes) > 10
+    assert [code for code in codes if code not in STATUS] == []
 
 
 @pytest.mark.slow

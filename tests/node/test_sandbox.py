@@ -103,13 +103,16 @@ def test_an_empty_or_missing_folder_becomes_a_sandbox_and_a_held_one_is_not_dele
 def test_a_folder_that_is_no_sandbox_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("Dear Mair,")
+    (tmp_path / "empty").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "letters")
-    for folder in (tmp_path / "letters", tmp_path / "link"):
+    (tmp_path / "other-link").symlink_to(tmp_path / "empty")
+    for folder in (tmp_path / "letters", tmp_path / "link", tmp_path / "other-link"):
         with pytest.raises(Malformed):
             delete(folder)
         with pytest.raises(Malformed), hold(folder):
             pass
     assert (tmp_path / "letters" / "dear.txt").read_text() == "Dear Mair,"
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 def test_what_a_sandbox_did_not_make_is_not_deleted_with_it(tmp_path: Path) -> None:

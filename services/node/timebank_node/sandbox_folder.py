@@ -38,7 +38,7 @@ def hold(folder: Path) -> Iterator[None]:
     Raises:
         Malformed: the folder holds something else, a sandbox of another form, or one that is running.
     """
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if not folder.is_symlink() and not (folder.is_dir() and any(folder.iterdir())):
         folder.mkdir(parents=True, exist_ok=True)
         # Balances and secrets lie here, although none is worth anything.
         folder.chmod(0o700)
