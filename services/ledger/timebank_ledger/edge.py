@@ -167,19 +167,24 @@ class GuardedRoute(APIRoute):
         return guarded
 
     def admit(self, request: Request) -> None:
-        """Judge the caller and count the request, once: the body is not read before.
+        """Judge the caller and count the request, once: the body is not read before. Raises as `judge` does."""
+        caller = self.judge(request.app.state.edge, request.headers.get("authorization"))
+        if caller is not None:
+            request.state.caller = caller
+
+    def judge(self, edge: Edge, authorization: str | None) -> Caller | None:
+        """The caller behind an `Authorization` header, counted; None where the route is anybody's.
 
         Raises:
             Unauthorised, Forbidden: by the token.
             EdgeProblem: `rate_limited`.
         """
-        edge: Edge = request.app.state.edge
+        caller = None
         if self.scopes:
-            request.state.caller = edge.access.verify(
-                request.headers.get("authorization"), scopes=self.scopes, now=edge.clock.now()
-            )
+            caller = edge.access.verify(authorization, scopes=self.scopes, now=edge.clock.now())
         if self.limited:
-            _count(edge, getattr(request.state, "caller", None))
+            _count(edge, caller)
+        return caller
 
     @cached_property
     def writes(self) -> bool:

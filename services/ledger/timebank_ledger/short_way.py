@@ -22,6 +22,7 @@ from timebank_contracts.errors import Malformed
 from timebank_contracts.http import EXPIRES_SECONDS_MAX
 from timebank_contracts.http_answers import Transfer
 from timebank_contracts.moments import parse_date
+from timebank_contracts.tokens import Caller
 from timebank_kit.idempotency import KEY_HEADER, check_key
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger.answers import only_entry, transfer_fields
@@ -76,41 +77,44 @@ class ShortWay:
             await self._app(scope, receive, send)
             return
         scope["app"], scope["route"] = self._owner, self._route
-        request = Request(scope, receive)
+        edge: Edge = self._owner.state.edge
+        # Of a header that is sent twice the first counts, as in the framework.
+        headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         try:
-            self._route.admit(request)
+            said = headers.get(b"authorization")
+            caller = self._route.judge(edge, None if said is None else said.decode("latin-1"))
+            assert caller is not None, "a transfer is never anybody's"
             message = await receive()
-            written = await self._write(request, message)
+            written = await _write(edge, caller, headers, message)
             if written is not None:
-                await _answer(request, written, send)
+                await _answer(edge, written, send)
                 return
         except Exception as error:
             handle = self._handler(error)
             if handle is None:
                 raise
-            response = await handle(request, error)
+            response = await handle(Request(scope, receive), error)
             await response(scope, receive, send)
             return
 
+        scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, _again(message, receive), send)
-
-    async def _write(self, request: Request, message: Message) -> Written | None:
-        """What was written, or None when the framework has to look at it."""
-        # Of a header that is sent twice the first counts, as in the framework.
-        headers: dict[bytes, bytes] = dict(reversed(request.scope["headers"]))
-        if message["type"] != "http.request" or message.get("more_body") or headers.get(b"content-type") not in _JSON:
-            return None
-        plain = plain_transfer(message.get("body", b""))
-        if plain is None or _KEY not in headers:
-            return None
-        edge: Edge = self._owner.state.edge
-        asking = asking_of(edge, request.scope["state"]["caller"], check_key(headers[_KEY].decode("latin-1")))
-        return await write(edge, single_command(plain, asking, **plain.payee.parts))
 
     def _handler(self, error: Exception) -> Any:
         handlers = self._owner.exception_handlers
         kinds = (kind for kind in type(error).__mro__ if kind is not Exception)
         return next((handlers[kind] for kind in kinds if kind in handlers), None)
+
+
+async def _write(edge: Edge, caller: Caller, headers: dict[bytes, bytes], message: Message) -> Written | None:
+    """What was written, or None when the framework has to look at it."""
+    if message["type"] != "http.request" or message.get("more_body") or headers.get(b"content-type") not in _JSON:
+        return None
+    plain = plain_transfer(message.get("body", b""))
+    if plain is None or _KEY not in headers:
+        return None
+    asking = asking_of(edge, caller, check_key(headers[_KEY].decode("latin-1")))
+    return await write(edge, single_command(plain, asking, **plain.payee.parts))
 
 
 def _again(message: Message, receive: Receive) -> Receive:
@@ -133,16 +137,13 @@ def plain_transfer(raw: bytes) -> PlainTransfer | None:
         return None
 
 
-async def _answer(request: Request, written: Written, send: Send) -> None:
-    edge: Edge = request.app.state.edge
+async def _answer(edge: Edge, written: Written, send: Send) -> None:
     entry = only_entry(written)
     body = msgspec.json.encode(_NOTHING_SAID | transfer_fields(edge.identity, entry))
-    more: dict[str, str] = request.scope["state"].get("answer_headers", {})
     headers = [
         (b"content-length", b"%d" % len(body)),
         (b"content-type", b"application/json"),
         (b"x-position", b"%d" % (entry.n + 1)),
-        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in more.items()),
     ]
     await send({"type": "http.response.start", "status": 201, "headers": headers})
     await send({"type": "http.response.body", "body": body})
