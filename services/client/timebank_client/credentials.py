@@ -56,9 +56,13 @@ class PrivateKey:
     def __init__(
         self, key: dict[str, Any] | str | bytes, *, key_id: str | None = None, algorithm: str | None = None
     ) -> None:
-        # Only who signs with a key needs the library.
-        from joserfc.errors import JoseError  # noqa: PLC0415 - see above
-        from joserfc.jwk import ECKey, OKPKey  # noqa: PLC0415
+        try:
+            # Only who signs with a key needs the library.
+            from joserfc.errors import JoseError  # noqa: PLC0415 - see above
+            from joserfc.jwk import ECKey, OKPKey  # noqa: PLC0415
+        except ImportError as missing:
+            text = "A private key signs with the package joserfc: pip install 'timebank-client[keys]'"
+            raise ImportError(text, name=missing.name) from missing
 
         readable: OKPKey | ECKey | None = None
         for kind in (OKPKey, ECKey):
