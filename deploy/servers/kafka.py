@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,7 +34,6 @@ _SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "broker.session.timeout.ms": "1500",
     "broker.heartbeat.interval.ms": "300",
@@ -68,6 +67,9 @@ class KafkaBroker:
     Args:
         directory: for data, settings and log; kept. By default a temporary one, removed by `stop`.
         settings: further lines for `server.properties`, over ours.
+        listeners: security protocol by listener's name; each gets a port, the first is `bootstrap`.
+        format_options: what else the directory is formatted with.
+        cluster_id: by default a fresh one; the brokers of a cluster share theirs.
         heap_megabytes: the JVM's heap.
         detached: the broker outlives this process (see `child.end_detached`).
         on_start: gets the process id as soon as there is one, long before the broker serves.
@@ -78,6 +80,9 @@ class KafkaBroker:
         directory: Path | None = None,
         *,
         settings: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
+        format_options: Sequence[str] = ("--standalone",),
+        cluster_id: str | None = None,
         heap_megabytes: int = 512,
         detached: bool = False,
         on_start: Callable[[int], None] = lambda _: None,
@@ -86,16 +91,25 @@ class KafkaBroker:
         self.directory = Path(tempfile.mkdtemp(prefix="timebank-kafka-")) if directory is None else directory
         self.log = self.directory / "kafka.log"
         self._settings = dict(settings or {})
+        self._listeners = dict(listeners or {"PLAINTEXT": "PLAINTEXT"})
+        self._format_options = list(format_options)
+        self._cluster_id = new_cluster_id() if cluster_id is None else cluster_id
         self._heap_megabytes = heap_megabytes
         self._detached = detached
         self._on_start = on_start
         self._child: Child | None = None
-        self._port = 0
+        self._ports: dict[str, int] = {}
 
     @property
     def bootstrap(self) -> str:
         """`host:port` for clients."""
-        return f"127.0.0.1:{self._port}"
+        return self.address(next(iter(self._listeners)))
+
+    def address(self, listener: str) -> str:
+        """`host:port` of a listener; `CONTROLLER` is one as well."""
+        if not self._ports:
+            self._ports = self._choose_ports()
+        return f"127.0.0.1:{self._ports[listener]}"
 
     @property
     def pid(self) -> int:
@@ -153,9 +167,9 @@ class KafkaBroker:
                 *java,
                 "kafka.tools.StorageTool",
                 "format",
-                "--standalone",
+                *self._format_options,
                 "-t",
-                _cluster_id(),
+                self._cluster_id,
                 "-c",
                 properties,
             ]
@@ -182,18 +196,24 @@ class KafkaBroker:
             jars.class_path(),
         ]
 
+    def _choose_ports(self) -> dict[str, int]:
+        """A port for each listener, kept in the directory."""
+        file = self.directory / "ports.json"
+        if not file.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps({name: free_port() for name in (*self._listeners, "CONTROLLER")}), "utf-8")
+        return {name: int(port) for name, port in json.loads(file.read_text("utf-8")).items()}
+
     def _write_settings(self) -> str:
-        ports = self.directory / "ports.json"
-        if not ports.exists():
-            ports.write_text(json.dumps({"broker": free_port(), "controller": free_port()}), "utf-8")
-        chosen = json.loads(ports.read_text("utf-8"))
-        self._port = int(chosen["broker"])
-        controller = f"127.0.0.1:{chosen['controller']}"
+        addresses = ",".join(f"{name}://{self.address(name)}" for name in (*self._listeners, "CONTROLLER"))
+        protocols = {"CONTROLLER": "PLAINTEXT", **self._listeners}
         settings = {
             **_SETTINGS,
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "controller.quorum.bootstrap.servers": controller,
+            "listeners": addresses,
+            "advertised.listeners": addresses,
+            "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
+            "inter.broker.listener.name": next(iter(self._listeners)),
+            "controller.quorum.bootstrap.servers": self.address("CONTROLLER"),
             "log.dirs": str(self.directory / "data"),
             **self._settings,
         }
@@ -227,7 +247,8 @@ def find_java() -> Path:
     )
 
 
-def _cluster_id() -> str:
+def new_cluster_id() -> str:
+    """A random id for a cluster or a directory."""
     while True:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
         if not text.startswith("-"):  # the tool would take it for an option

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from timebank_contracts import messages, names, segments
-from timebank_federation import broker_kafka
+from timebank_federation import broker_kafka, broker_security, topics
 
 FOLDER = Path(__file__).parents[2] / "contracts"
 DOCUMENT: dict[str, Any] = yaml.safe_load((FOLDER / "asyncapi.yaml").read_text("utf-8"))
@@ -58,13 +58,27 @@ def test_a_record_is_one_segment_under_its_senders_name() -> None:
     assert line["maxLengthTogether"] == segments.SEGMENT_MESSAGE_BYTES_MAX
 
 
-def test_a_topic_has_the_settings_that_the_code_gives_it() -> None:
+def test_a_topic_has_the_settings_that_timebank_kafka_applies() -> None:
     """PROTOCOL.md K3."""
-    said = INBOX["bindings"]["kafka"]["topicConfiguration"]
-    text = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in said.items()}
-    assert text == broker_kafka.TOPIC_SETTINGS
+    rules = topics.TopicRules()
+    binding = INBOX["bindings"]["kafka"]
+    text = {name: as_kafka_writes(value) for name, value in binding["topicConfiguration"].items()}
+    assert text == rules.topic_settings
+    assert broker_kafka.TOPIC_SETTINGS.items() <= text.items()
+    assert (binding["partitions"], binding["replicas"]) == (topics.PARTITIONS, rules.replication)
     assert int(text["max.message.bytes"]) > segments.SEGMENT_BYTES_MAX
     assert not broker_kafka.PRODUCER_SETTINGS["allow_auto_create_topics"]
+
+
+def as_kafka_writes(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value).lower()
+
+
+def test_a_node_proves_itself_as_its_settings_say() -> None:
+    schemes = {scheme["type"] for scheme in DOCUMENT["components"]["securitySchemes"].values()}
+    assert schemes == {broker_security.MECHANISM.title().replace("Scram-Sha-", "scramSha"), "X509"}
+    assert DOCUMENT["servers"]["kafka"]["protocol"] == "kafka-secure"
+    assert topics.principal_of("<node>") in DOCUMENT["servers"]["kafka"]["description"]
 
 
 def test_a_reader_loses_no_record_by_its_settings() -> None:

@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-RECORD_BYTES_MAX = 524_288
+from timebank_federation import topics
+
+RECORD_BYTES_MAX = topics.RECORD_BYTES_MAX
 POLL_RECORDS_MAX = 500
 
 
@@ -51,6 +53,11 @@ class Inbox(Protocol):
     A node owns its inbox: the topic is made by its reader when it is missing. One that was deleted and made again is
     read from its first record.
     """
+
+    made_again: int
+    """How often the topic turned out to be another one of the same name."""
+    given_up: int
+    """Records that the broker gave up before they were read; the chain of their stream shows the gap."""
 
     def poll(self, *, timeout_seconds: float) -> Sequence[BrokerRecord]:
         """The next records, up to some hundreds; empty when the time is over. Raises `BrokerAway`."""
@@ -150,9 +157,16 @@ class _EmbeddedInbox:
         self._name = topic
         self._topic: _Topic | None = None
         self._next = 0
+        self.made_again = 0
+        self.given_up = 0
 
     def poll(self, *, timeout_seconds: float) -> Sequence[BrokerRecord]:
-        self._topic, records, self._next = self._broker.after(self._topic, self._name, self._next, timeout_seconds)
+        before, start = self._topic, self._next
+        self._topic, records, self._next = self._broker.after(before, self._name, start, timeout_seconds)
+        if before is not None and self._topic is not before:
+            self.made_again += 1
+        elif records and start:
+            self.given_up += records[0].offset - start
         return records
 
     def close(self) -> None:

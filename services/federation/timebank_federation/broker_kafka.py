@@ -1,13 +1,15 @@
-"""Apache Kafka behind the broker port: the only file that imports its client.
+"""Apache Kafka behind the broker port; with `kafka_admin` the only file that imports its client.
 
 The consumer's own defaults would lose records here (latest, auto-commit, read-uncommitted, topics made by accident);
 each is overridden in `CONSUMER_SETTINGS`, which a test asserts. Its position is a hint: the chain is the truth.
+Reading order: `KafkaOutbox`, `KafkaInbox`, `_reach` (why there is no way in), `make_topics`.
 Source: design pages 2, 9 and 11; PROTOCOL.md K1 to K4.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import Sequence
 from typing import Any, Final
@@ -23,8 +25,17 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
+from kafka.net.compat import KafkaNetClient
 
-from timebank_federation.broker import RECORD_BYTES_MAX, BrokerAway, BrokerRecord, TopicAway
+from timebank_federation.broker import BrokerAway, BrokerRecord, TopicAway
+from timebank_federation.broker_security import PLAIN, KafkaSecurity
+from timebank_federation.topics import (
+    DAY_MILLISECONDS,
+    MESSAGE_BYTES_MAX,
+    PARTITIONS,
+    RETENTION_DAYS,
+    TopicRules,
+)
 
 SEND_SECONDS: Final = 20.0
 CONNECT_MILLISECONDS: Final = 10_000
@@ -37,7 +48,7 @@ TOPIC_AGE_MILLISECONDS: Final = 5_000
 """How often the reader asks whether the topic is still the one that it was; a fetch by name does not tell."""
 BROKERS_CHOICE: Final = -1
 """Replicas of a topic: as many as the brokers' own setting says."""
-RETENTION_MILLISECONDS: Final = 14 * 24 * 3600 * 1000
+RETENTION_MILLISECONDS: Final = RETENTION_DAYS * DAY_MILLISECONDS
 
 CONSUMER_SETTINGS: Final[dict[str, Any]] = {
     "group_id": None,
@@ -58,7 +69,7 @@ PRODUCER_SETTINGS: Final[dict[str, Any]] = {
     "enable_idempotence": True,
     "linger_ms": 0,
     "batch_size": 1024 * 1024,
-    "max_request_size": RECORD_BYTES_MAX + 4096,
+    "max_request_size": MESSAGE_BYTES_MAX,
     "allow_auto_create_topics": False,
     "max_block_ms": TOPIC_MILLISECONDS,
     "delivery_timeout_ms": 15_000,
@@ -66,33 +77,41 @@ PRODUCER_SETTINGS: Final[dict[str, Any]] = {
     "bootstrap_timeout_ms": CONNECT_MILLISECONDS,
 }
 TOPIC_SETTINGS: Final[dict[str, str]] = {
-    "cleanup.policy": "delete",
-    "retention.ms": str(RETENTION_MILLISECONDS),
-    "max.message.bytes": str(RECORD_BYTES_MAX + 4096),
+    name: TopicRules().topic_settings[name] for name in ("cleanup.policy", "retention.ms", "max.message.bytes")
 }
+"""Of a topic that its own node makes; how many brokers hold it is theirs to say."""
 _OF_ONE_TOPIC: Final = (MessageSizeTooLargeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)
+_log = logging.getLogger(__name__)
 
 
 class KafkaOutbox:
     """A producer that is made when it is first needed and given up after trouble."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, security: KafkaSecurity = PLAIN) -> None:
         self._bootstrap = bootstrap
+        self._security = security
         self._producer: KafkaProducer | None = None
 
     def send(self, topic: str, *, key: str, value: bytes) -> None:
         try:
             if self._producer is None:
-                _reach(self._bootstrap)
-                self._producer = KafkaProducer(bootstrap_servers=self._bootstrap, **PRODUCER_SETTINGS)
-            _find(self._producer, self._bootstrap, topic)
+                _reach(self._bootstrap, self._security)
+                self._producer = KafkaProducer(
+                    bootstrap_servers=self._bootstrap, **PRODUCER_SETTINGS, **self._security.client_settings()
+                )
+            _find(self._producer, self._bootstrap, self._security, topic)
             future = self._producer.send(topic, key=key.encode("ascii"), value=value, partition=0)
             future.get(timeout=SEND_SECONDS)
+        except TopicAuthorizationFailedError as error:
+            raise TopicAway(
+                f"Kafka at {self._bootstrap} lets this node not write to {topic}: run `timebank kafka apply` with the "
+                "registry in force."
+            ) from error
         except _OF_ONE_TOPIC as error:
             raise TopicAway(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
         except KafkaError as error:
             self.close()
-            raise BrokerAway(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
+            raise BrokerAway(f"Kafka at {self._bootstrap} did not take a record: {_say(error)}.") from error
 
     def close(self) -> None:
         if self._producer is not None:
@@ -101,39 +120,70 @@ class KafkaOutbox:
             self._producer = None
 
 
-def _find(producer: KafkaProducer, bootstrap: str, topic: str) -> None:
+def _find(producer: KafkaProducer, bootstrap: str, security: KafkaSecurity, topic: str) -> None:
     """The client says the same of a missing topic and of a broker that is gone: here they are told apart."""
     try:
         producer.partitions_for(topic)
     except KafkaTimeoutError as error:
-        _reach(bootstrap)
+        _reach(bootstrap, security)
         raise UnknownTopicOrPartitionError(topic) from error
 
 
-def _reach(bootstrap: str) -> None:
-    """Raise `KafkaConnectionError` unless a broker listens: the client would try for long and leak sockets."""
-    error: Exception = ValueError("no broker is named")
+class _NoWayIn(KafkaConnectionError):  # type: ignore[misc]  # the client has no types
+    """No broker lets us in; the text says why."""
+
+
+def _say(error: Exception) -> str:
+    return str(error.args[0]) if isinstance(error, _NoWayIn) else type(error).__name__
+
+
+def _reach(bootstrap: str, security: KafkaSecurity) -> None:
+    """Raise `_NoWayIn` unless a broker lets us in: the client would try for long, leak sockets, and not say why."""
+    reason = "no broker is named"
     for address in bootstrap.split(","):
         host, _, port = address.strip().rpartition(":")
         try:
             with socket.create_connection((host.strip("[]"), int(port)), timeout=TOPIC_MILLISECONDS / 1000):
-                return
-        except (OSError, ValueError) as tried:
-            error = tried
-    raise KafkaConnectionError(str(error))
+                pass
+            _knock(address.strip(), security)
+        except (OSError, ValueError) as error:
+            reason = str(error)
+        except KafkaError as error:
+            reason = security.explain(str(error))
+        else:
+            return
+    raise _NoWayIn(reason)
+
+
+def _knock(address: str, security: KafkaSecurity) -> None:
+    """One connection with the client's own TLS and SCRAM; raises what went wrong in it (see `test_secured_broker`)."""
+    client = KafkaNetClient(bootstrap_servers=address, **security.client_settings())
+    manager = client._manager
+
+    async def connect() -> None:
+        (broker, *_) = manager.cluster.bootstrap_brokers()
+        await manager.get_connection(broker.node_id, timeout_ms=PROOF_MILLISECONDS)
+
+    try:
+        manager.run(connect)
+    finally:
+        client.close()
 
 
 class KafkaInbox:
     """Reads partition 0 of one topic from the first record that the broker keeps."""
 
-    def __init__(self, bootstrap: str, topic: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, security: KafkaSecurity = PLAIN) -> None:
         self._bootstrap = bootstrap
+        self._security = security
         self._topic = topic
         self._partition = TopicPartition(topic, 0)
         self._consumer: KafkaConsumer | None = None
         self._topic_id: object = None
         self._next = 0
         self._quiet = 0
+        self.made_again = 0
+        self.given_up = 0
 
     def poll(self, *, timeout_seconds: float) -> Sequence[BrokerRecord]:
         try:
@@ -148,23 +198,38 @@ class KafkaInbox:
                 # Deleted and made again: before what was read now there may be records that nobody has read.
                 self.close()
                 return []
+        except TopicAuthorizationFailedError as error:
+            self.close()
+            raise BrokerAway(
+                f"Kafka at {self._bootstrap} lets this node not read {self._topic}: run `timebank kafka apply` "
+                "with the registry in force."
+            ) from error
         except (KafkaError, ValueError) as error:
             self.close()
-            raise BrokerAway(f"Kafka at {self._bootstrap} cannot be read: {type(error).__name__}.") from error
+            raise BrokerAway(f"Kafka at {self._bootstrap} cannot be read: {_say(error)}.") from error
         records = [
             BrokerRecord(record.offset, (record.key or b"").decode("ascii", "replace"), record.value or b"")
             for record in found.get(self._partition, [])
         ]
         if records:
+            self._miss(records[0].offset)
             self._next = records[-1].offset + 1
         return records
 
+    def _miss(self, first: int) -> None:
+        """Take notice of records that the broker gave up before they were read; the stream shows what was in them."""
+        if first > self._next > 0:
+            self.given_up += first - self._next
+            _log.warning("records given up by the broker", extra={"topic": self._topic, "count": first - self._next})
+
     def _connect(self) -> KafkaConsumer:
-        _reach(self._bootstrap)
-        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, **CONSUMER_SETTINGS)
+        _reach(self._bootstrap, self._security)
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap, **CONSUMER_SETTINGS, **self._security.client_settings()
+        )
         try:
             if not consumer.partitions_for_topic(self._topic):
-                make_topics(self._bootstrap, [self._topic])
+                make_topics(self._bootstrap, [self._topic], security=self._security)
             consumer.assign([self._partition])
             first = consumer.beginning_offsets([self._partition])[self._partition]
             last = consumer.end_offsets([self._partition])[self._partition]
@@ -173,8 +238,16 @@ class KafkaInbox:
             raise
         found = _topic_id(consumer, self._topic)
         # The hint counts for the topic that it was taken from; the chain tells what is new.
+        if found == self._topic_id:
+            self._miss(min(first, last))
+        elif self._topic_id is not None:
+            self.made_again += 1
+            _log.warning(
+                "topic made again", extra={"topic": self._topic, "id": str(found), "before": str(self._topic_id)}
+            )
         known = found == self._topic_id and first <= self._next <= last
-        consumer.seek(self._partition, self._next if known else first)
+        self._next = self._next if known else first
+        consumer.seek(self._partition, self._next)
         self._topic_id = found
         return consumer
 
@@ -190,21 +263,26 @@ def _topic_id(consumer: KafkaConsumer, topic: str) -> object:
     return consumer._cluster.topic_id(topic)
 
 
-def make_topics(bootstrap: str, topics: Sequence[str], *, replication: int = BROKERS_CHOICE) -> None:
+def make_topics(
+    bootstrap: str,
+    topics: Sequence[str],
+    *,
+    replication: int = BROKERS_CHOICE,
+    security: KafkaSecurity = PLAIN,
+) -> None:
     """Make the inbox topics that do not exist yet: one partition, records deleted by age only, never compacted.
 
     Raises:
         BrokerAway: no broker answers, or it refuses.
     """
-    try:
-        _reach(bootstrap)
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap, bootstrap_timeout_ms=CONNECT_MILLISECONDS)
-    except KafkaError as error:
-        raise BrokerAway(f"Kafka at {bootstrap} cannot be reached: {type(error).__name__}.") from error
+    admin = open_admin(bootstrap, security)
     try:
         for topic in topics:
             new = NewTopic(
-                name=topic, num_partitions=1, replication_factor=replication, topic_configs=dict(TOPIC_SETTINGS)
+                name=topic,
+                num_partitions=PARTITIONS,
+                replication_factor=replication,
+                topic_configs=dict(TOPIC_SETTINGS),
             )
             with contextlib.suppress(TopicAlreadyExistsError):
                 admin.create_topics([new])
@@ -212,3 +290,14 @@ def make_topics(bootstrap: str, topics: Sequence[str], *, replication: int = BRO
         raise BrokerAway(f"Kafka at {bootstrap} refuses to make a topic: {type(error).__name__}.") from error
     finally:
         admin.close()
+
+
+def open_admin(bootstrap: str, security: KafkaSecurity) -> KafkaAdminClient:
+    """An administrator's client that has found the brokers; to be closed. Raises `BrokerAway`."""
+    try:
+        _reach(bootstrap, security)
+        return KafkaAdminClient(
+            bootstrap_servers=bootstrap, bootstrap_timeout_ms=CONNECT_MILLISECONDS, **security.client_settings()
+        )
+    except KafkaError as error:
+        raise BrokerAway(f"Kafka at {bootstrap} cannot be reached: {_say(error)}.") from error

@@ -7,15 +7,14 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from timebank_kit.oidc import OidcSettings
+from timebank_federation.broker_security import KafkaSettings
 
 
-class FederationSettings(OidcSettings):
+class FederationSettings(KafkaSettings):
     """`TIMEBANK_FEDERATION_…`; an unknown variable with this prefix is an error (see `timebank_kit.settings`)."""
 
     model_config = SettingsConfigDict(env_prefix="TIMEBANK_FEDERATION_", frozen=True, extra="forbid")
 
-    kafka: str | None = Field(default=None, description="host:port[,…] of the brokers; empty: pull over HTTPS only.")
     ledger_url: str | None = Field(default=None, description="The town's ledger, when it is another process.")
     directory_url: str | None = Field(default=None, description="The town's directory, when it is another process.")
     poll_seconds: float = Field(default=30.0, ge=0.1, le=3600, description="Pause between polls without a broker.")

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from timebank_contracts.errors import Malformed, Refusal
+from timebank_node.cli_kafka import app as kafka_app
 from timebank_node.cli_sandbox import app as sandbox_app
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ app.add_typer(serve_app, name="serve")
 app.add_typer(client_app, name="client")
 app.add_typer(export_app, name="export")
 app.add_typer(sandbox_app, name="sandbox")
+app.add_typer(kafka_app, name="kafka")
 
 Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
 Port = Annotated[int, typer.Option(help="Port to serve on; 0: a free one.", min=0, max=65535)]

@@ -24,6 +24,7 @@ from timebank_directory.app import OpenDirectory, open_directory
 from timebank_directory.settings import DirectorySettings
 from timebank_federation.app import Federation, node_token, open_federation
 from timebank_federation.broker import EmbeddedBroker, Inbox, Outbox
+from timebank_federation.broker_security import read_security
 from timebank_federation.quarantine import Quarantine
 from timebank_federation.registries import Registries
 from timebank_federation.settings import FederationSettings
@@ -190,7 +191,8 @@ def _broker_of(home: Home, around: Surroundings, settings: FederationSettings) -
         # The client of Kafka loads only where a broker is used.
         from timebank_federation.broker_kafka import KafkaInbox, KafkaOutbox  # noqa: PLC0415 - see above
 
-        return KafkaOutbox(settings.kafka), KafkaInbox(settings.kafka, topic)
+        security = read_security(settings)
+        return KafkaOutbox(settings.kafka, security), KafkaInbox(settings.kafka, topic, security)
     return None, None
 
 
