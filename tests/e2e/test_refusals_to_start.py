@@ -10,7 +10,9 @@ import psycopg
 import pytest
 
 from deploy.servers.find import OwnDatabase
+from tests.e2e.forked import Forked
 from tests.e2e.running_towns import timebank
+from timebank_node.cli import main
 
 NETWORK = "refusals.timebank.wales"
 
@@ -51,13 +53,16 @@ def home(made: Path) -> Iterator[Path]:
         path.chmod(mode)
 
 
-def refused(home: Path, *, environment: dict[str, str] | None = None) -> str:
-    """Serve, which must end at once with status 2; returns the one sentence."""
-    done = timebank("serve", "ledger", home, "--port", "0", environment=environment, seconds=60)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stdout == ""
-    lines = done.stderr.splitlines()
-    assert len(lines) == 1, done.stderr
+def refused(home: Path, *options: str, service: str = "ledger", environment: dict[str, str] | None = None) -> str:
+    """Serve, which must end at once with status 2; returns the one sentence that is not a record of the log."""
+    command = ["serve", service, str(home), "--port", "0", *options]
+    serving = Forked(main, command, log=home.parent / "refused.log", variables=environment or {})
+    ended = serving.wait(seconds=60)
+    serving.stop()
+    assert ended == 2, serving.written()
+    lines = [line for line in serving.written().splitlines() if not line.startswith("{")]
+    assert len(lines) == 1, serving.written()
+    assert lines[0].startswith("timebank: ")
     return lines[0]
 
 
@@ -105,6 +110,76 @@ def test_another_networks_database_is_refused(home: Path, tmp_path: Path) -> Non
 )
 def test_a_setting_that_cannot_be_used_is_refused_by_name(home: Path, name: str, value: str, says: str) -> None:
     assert says in refused(home, environment={name: value})
+
+
+LEDGER = {"TIMEBANK_DIRECTORY_LEDGER_URL": "http://127.0.0.1:9", "TIMEBANK_FEDERATION_LEDGER_URL": "http://127.0.0.1:9"}
+DIRECTORY = {"TIMEBANK_FEDERATION_DIRECTORY_URL": "http://127.0.0.1:9"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("service", "environment", "says"),
+    [
+        ("directory", {}, "Set TIMEBANK_DIRECTORY_LEDGER_URL to the address of that service"),
+        ("directory", {"TIMEBANK_DIRECTORY_LEDGER_URL": "127.0.0.1:8101"}, "write it as http://host:port"),
+        ("directory", {**LEDGER, "TIMEBANK_DIRECTORY_DATABSE": "x"}, "TIMEBANK_DIRECTORY_DATABSE is not a setting"),
+        ("directory", {**LEDGER, "TIMEBANK_DIRECTORY_DATABASE": "nosql:x"}, "TIMEBANK_DIRECTORY_DATABASE names"),
+        ("federation", {}, "Set TIMEBANK_FEDERATION_LEDGER_URL to the address of that service"),
+        ("federation", LEDGER, "Set TIMEBANK_FEDERATION_DIRECTORY_URL to the address of that service"),
+        ("federation", {**LEDGER, **DIRECTORY, "TIMEBANK_FEDERATION_POLL_SECONDS": "0"}, "POLL_SECONDS cannot be used"),
+        ("federation", {"TIMEBANK_FEDRATION_KAFKA": "x"}, "did you mean TIMEBANK_FEDERATION_…?"),
+    ],
+)
+def test_a_directory_or_federation_alone_is_refused_by_its_own_settings(
+    home: Path, service: str, environment: dict[str, str], says: str
+) -> None:
+    assert says in refused(home, service=service, environment=environment)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", ["directory", "federation"])
+def test_a_directory_or_federation_alone_refuses_a_key_that_others_can_read(home: Path, service: str) -> None:
+    key = home / "keys" / "event.key"
+    key.chmod(0o640)
+    assert f"chmod 600 {key}" in refused(home, service=service, environment={**LEDGER, **DIRECTORY})
+
+
+@pytest.mark.slow
+def test_an_address_that_is_taken_is_refused_by_name(home: Path) -> None:
+    said = refused(home, "--host", "192.0.2.1")
+    assert "The address 192.0.2.1, port 0 cannot be bound" in said
+
+
+@pytest.mark.slow
+def test_a_file_with_a_database_password_that_others_can_read_is_refused(home: Path, tmp_path: Path) -> None:
+    url = tmp_path / "journal.url"
+    url.write_text("postgresql://timebank:hunter2@127.0.0.1:9/x")
+    url.chmod(0o644)
+    said = refused(home, environment={"TIMEBANK_LEDGER_JOURNAL_URL_FILE": str(url)})
+    assert f"chmod 600 {url}" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.slow
+def test_a_second_home_of_a_node_is_refused_at_the_first_ones_journal(home: Path, tmp_path: Path) -> None:
+    second = make_node(tmp_path)
+    kept = (home / "registry" / "1.json").read_bytes()
+    (second / "registry" / "1.json").write_bytes(kept)
+    said = refused(second, environment={"TIMEBANK_LEDGER_JOURNAL_URL": f"sqlite:{home / 'journal.db'}"})
+    assert "is not one that is described for aberdare; restore the right key" in said
+
+
+@pytest.mark.slow
+def test_a_town_page_that_others_could_open_is_refused(home: Path) -> None:
+    environment = {
+        "TIMEBANK_CONSOLE_LEDGER_URL": "http://127.0.0.1:9",
+        "TIMEBANK_CONSOLE_DIRECTORY_URL": "http://127.0.0.1:9",
+        "TIMEBANK_CONSOLE_CLIENT_SECRET": "a secret of a client",
+    }
+    page = home / "node.json"
+    assert "has no sign-in yet" in refused(page, "--host", "0.0.0.0", service="console", environment=environment)
+    del environment["TIMEBANK_CONSOLE_CLIENT_SECRET"]
+    assert "TIMEBANK_CONSOLE_CLIENT_SECRET cannot be used" in refused(page, service="console", environment=environment)
 
 
 @pytest.mark.servers

@@ -11,11 +11,12 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from timebank_contracts.amounts import show_hours
 from timebank_contracts.names import Identity
+from timebank_contracts.problems import MEDIA_TYPE, problem
 from timebank_kit.problem_answers import answer_problems
 
 HEADERS = {
@@ -47,6 +48,19 @@ def make_app(identity: Identity, ledger: httpx.Client, token: Callable[[], str],
 
     def ask(path: str) -> httpx.Response:
         return ledger.get(path, headers={"Authorization": f"Bearer {token()}"}).raise_for_status()
+
+    @app.get("/livez", operation_id="livez")
+    def livez() -> dict[str, str]:
+        return {"state": "alive"}
+
+    @app.get("/readyz", operation_id="readyz")
+    def readyz() -> JSONResponse:
+        try:
+            ask("/v1/trial-balance")
+        except httpx.HTTPError:
+            text = "The ledger does not answer, or does not let the console read; see its client and its addresses."
+            return JSONResponse(problem("not_ready", text), status_code=503, media_type=MEDIA_TYPE)
+        return JSONResponse({"state": "ready"})
 
     @app.get("/", operation_id="town", response_class=HTMLResponse)
     def town() -> HTMLResponse:

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from timebank_federation.broker_security import KafkaSettings
+from timebank_kit.settings import ServiceAddress
 
 
 class FederationSettings(KafkaSettings):
@@ -15,8 +16,12 @@ class FederationSettings(KafkaSettings):
 
     model_config = SettingsConfigDict(env_prefix="TIMEBANK_FEDERATION_", frozen=True, extra="forbid")
 
-    ledger_url: str | None = Field(default=None, description="The town's ledger, when it is another process.")
-    directory_url: str | None = Field(default=None, description="The town's directory, when it is another process.")
+    ledger_url: ServiceAddress | None = Field(
+        default=None, description="The town's ledger, when it is another process."
+    )
+    directory_url: ServiceAddress | None = Field(
+        default=None, description="The town's directory, when it is another process."
+    )
     poll_seconds: float = Field(default=30.0, ge=0.1, le=3600, description="Pause between polls without a broker.")
     quarantine_folder: Path | None = Field(default=None, description="Where segments without effect are kept.")
     registry_folder: Path | None = Field(default=None, description="Where registry documents are kept.")

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from pathlib import Path
+from typing import Final
 
 SECRET_BYTES_MAX = 65_536
+_ACCESS_LIST_VERSION: Final = b"\x02\0\0\0"
+_OWNER: Final = 0x01
+_USER: Final = 0x02
+_MASK: Final = 0x10
+"""Tags of an access list (acl(5)): who owns the file, a named user, and the most that named users get."""
 
 
 class UnsafeFile(Exception):
@@ -31,11 +38,39 @@ def read_secret(path: Path) -> bytes:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_size > SECRET_BYTES_MAX:
             raise UnsafeFile(f"The secret file {path} is not a plain file of at most {SECRET_BYTES_MAX} bytes.")
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not _lent_to_us_alone(handle, status):
             raise UnsafeFile(f"The secret file {path} is open to others; run: chmod 600 {path}")
         return os.read(handle, SECRET_BYTES_MAX)
     finally:
         os.close(handle)
+
+
+def _lent_to_us_alone(handle: int, status: os.stat_result) -> bool:
+    """Whether the group's bits only show an access list that lets root and our user read: systemd lends secrets so."""
+    if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO):
+        return False
+    try:
+        listed = os.getxattr(handle, "system.posix_acl_access")
+    except OSError:
+        return False
+    return access_list_is_ours(listed, user=os.geteuid())
+
+
+def access_list_is_ours(listed: bytes, *, user: int) -> bool:
+    """Whether an access list gives nothing to anybody but the file's owner and one user.
+
+    Args:
+        listed: as Linux keeps it: version 2, then (tag, permissions, id) each in little endian.
+        user: the one who may be named.
+    """
+    if len(listed) < 4 or (len(listed) - 4) % 8 or listed[:4] != _ACCESS_LIST_VERSION:
+        return False
+    for tag, permissions, named in struct.iter_unpack("<HHI", listed[4:]):
+        if tag in (_OWNER, _MASK) or (tag == _USER and named == user):
+            continue
+        if permissions:
+            return False
+    return True
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -6,7 +6,6 @@ They write the directory's database, whether the directory runs or not. A secret
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from timebank_directory.clients import SALT_BYTES_MIN, Client, Clients
 from timebank_directory.settings import DirectorySettings
 from timebank_kit.clock import SystemClock
 from timebank_kit.settings import read_settings
+from timebank_node.commands_node import own_variables
 from timebank_node.compose import environment
 from timebank_node.home import open_home
 
@@ -124,7 +124,7 @@ def read_key_file(path: Path) -> dict[str, Any]:
 @contextmanager
 def _open(folder: Path) -> Iterator[Clients]:
     home = open_home(folder)
-    settings = read_settings(DirectorySettings, environment(home, os.environ))
+    settings = read_settings(DirectorySettings, environment(home, own_variables()))
     clients = Clients(settings.database, home.identity.node)
     try:
         yield clients

@@ -11,16 +11,18 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from timebank_console.settings import ConsoleSettings
 from timebank_contracts.errors import Malformed
 from timebank_contracts.names import Identity
 from timebank_directory.settings import DirectorySettings
 from timebank_federation.registries import Registries
 from timebank_federation.settings import FederationSettings
 from timebank_kit.clock import SystemClock
-from timebank_kit.logs import log_to_stderr
 from timebank_kit.garbage import spare_what_stands
-from timebank_kit.settings import read_settings
+from timebank_kit.logs import log_to_stderr
+from timebank_kit.settings import read_settings, refuse_misspelt_rooms, secrets_from_files
 from timebank_kit.web import App, RunningServer
+from timebank_ledger.settings import Settings
 from timebank_node.compose import (
     HTTP_SECONDS,
     PEER_SECONDS,
@@ -34,6 +36,9 @@ from timebank_node.compose import (
 from timebank_node.home import Home, make_home, open_home
 
 FIRST_GENERATION = "g1"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+ROOMS = (Settings, DirectorySettings, FederationSettings, ConsoleSettings)
+"""Whose variables there are."""
 
 
 def init_node(out: Console, folder: Path, *, network: str, node: str, url: str, limit: int) -> None:
@@ -59,26 +64,39 @@ def accept_registry(out: Console, folder: Path, file: Path, *, pinned: str | Non
     out.print(f"Accepted registry version {registry.version} of {registry.network}, sha256 {registry.sha256}")
 
 
+def own_variables() -> dict[str, str]:
+    """This process's environment, secrets read from the files that it names.
+
+    Raises:
+        UnknownSetting, SettingRefused, UnsafeFile: a variable that nobody reads, or a secret's file that is not one.
+    """
+    refuse_misspelt_rooms(os.environ, ROOMS)
+    return secrets_from_files(os.environ, ROOMS)
+
+
 def surroundings() -> Surroundings:
-    """The real world: the machine's clock, chance, environment and network."""
+    """The real world: the machine's clock, chance, environment and network. Raises: as `own_variables`."""
     return Surroundings(
         clock=SystemClock(),
         random=secrets.token_bytes,
-        environ=dict(os.environ),
+        environ=own_variables(),
         peer_http=httpx.Client(timeout=PEER_SECONDS, follow_redirects=False),
     )
 
 
-def serve_node(out: Console, folder: Path, *, host: str, port: int) -> None:
+def serve_node(out: Console, folder: Path, *, host: str, port: int, page: bool = True) -> None:
     """Serve every room in this process until a signal comes."""
     home = open_home(folder)
-    if host not in ("127.0.0.1", "::1", "localhost"):
-        raise Malformed("The town page has no sign-in yet: serve one process on 127.0.0.1, or each service by itself.")
+    if page and host not in LOOPBACK:
+        raise Malformed(
+            "The town page has no sign-in yet: serve one process on 127.0.0.1, or --without-page, or each service by "
+            "itself."
+        )
     log_to_stderr()
-    town = open_town(home, surroundings())
+    town = open_town(home, surroundings(), page=page)
     town.start()
     try:
-        _serve(out, town.app, host=host, port=port, what=home.identity.origin)
+        serve(out, town.app, host=host, port=port, what=home.identity.origin)
     finally:
         town.close()
 
@@ -92,7 +110,7 @@ def serve_service(out: Console, folder: Path, service: str, *, host: str, port: 
         log_to_stderr()
         ledger = compose_ledger(home, around)
         try:
-            _serve(out, ledger.app, host=host, port=port, what=what)
+            serve(out, ledger.app, host=host, port=port, what=what)
         finally:
             ledger.close()
     elif service == "directory":
@@ -101,7 +119,7 @@ def serve_service(out: Console, folder: Path, service: str, *, host: str, port: 
         log_to_stderr()
         directory = compose_directory(home, around, ledger_http)
         try:
-            _serve(out, directory.app, host=host, port=port, what=what)
+            serve(out, directory.app, host=host, port=port, what=what)
         finally:
             directory.close()
     else:
@@ -117,7 +135,7 @@ def _serve_federation(out: Console, home: Home, around: Surroundings, *, host: s
     # Its threads wait for a ledger that does not answer yet; until then /readyz says so.
     federation.worker.start()
     try:
-        _serve(out, federation.app, host=host, port=port, what=what)
+        serve(out, federation.app, host=host, port=port, what=what)
     finally:
         federation.close()
 
@@ -128,7 +146,8 @@ def _room(url: str | None, variable: str) -> httpx.Client:
     return httpx.Client(base_url=url, timeout=HTTP_SECONDS)
 
 
-def _serve(out: Console, app: App, *, host: str, port: int, what: str) -> None:
+def serve(out: Console, app: App, *, host: str, port: int, what: str) -> None:
+    """Serve an application until SIGINT or SIGTERM comes, and say where."""
     server = RunningServer(app, host=host, port=port)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

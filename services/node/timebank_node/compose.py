@@ -36,6 +36,7 @@ from timebank_ledger.app import OpenLedger, open_ledger
 from timebank_node.bootstrap import TownPolicy, first_commands
 from timebank_node.dispatch import Dispatch, route
 from timebank_node.home import Home
+from timebank_node.one_identity import check_identity_is_ours
 from timebank_node.together import Together
 
 HTTP_SECONDS = 60.0
@@ -128,9 +129,15 @@ def compose_ledger(home: Home, around: Surroundings) -> OpenLedger:
         registry=registries.latest,
         issuer_http=around.peer_http,
     )
-    # One entry for each: a start that was cut off in the middle is finished by the next one.
-    for command in list(first_commands(home.identity, around.policy))[ledger.writer.tail.length :]:
-        ledger.writer.submit(command).result()
+    try:
+        with ledger.writer.reading() as book:
+            check_identity_is_ours(home, registries, book)
+        # One entry for each: a start that was cut off in the middle is finished by the next one.
+        for command in list(first_commands(home.identity, around.policy))[ledger.writer.tail.length :]:
+            ledger.writer.submit(command).result()
+    except BaseException:
+        ledger.close()
+        raise
     return ledger
 
 
@@ -196,8 +203,8 @@ def _broker_of(home: Home, around: Surroundings, settings: FederationSettings) -
     return None, None
 
 
-def open_town(home: Home, around: Surroundings, *, title: str | None = None) -> Town:
-    """Open all rooms of a home in this process; federation's threads start with `Town.start`.
+def open_town(home: Home, around: Surroundings, *, title: str | None = None, page: bool = True) -> Town:
+    """Open all rooms of a home in this process, the town page too if wanted; `Town.start` starts federation's threads.
 
     Raises:
         UnsafeFile, UnsafeStorage, JournalBehindHead, Malformed, Refusal: the node must not run; the text says what to
@@ -213,7 +220,8 @@ def open_town(home: Home, around: Surroundings, *, title: str | None = None) -> 
         federation = compose_federation(home, around, ledger_http, directory_http)
         stack.callback(federation.close)
         federation.hand_over_registries()
-        app = _one_port(home, ledger, directory, federation, ledger_http, title=title)
+        console = _console(home, directory, ledger_http, title=title) if page else None
+        app = _one_port(ledger, directory, federation, console)
         return Town(
             home=home, ledger=ledger, directory=directory, federation=federation, app=app, resources=stack.pop_all()
         )
@@ -224,29 +232,24 @@ def _within(room: str, app: App) -> httpx.Client:
     return httpx.Client(transport=AsgiBridge(app), base_url=f"http://{room}", timeout=HTTP_SECONDS)
 
 
-def _one_port(
-    home: Home,
-    ledger: OpenLedger,
-    directory: OpenDirectory,
-    federation: Federation,
-    ledger_http: httpx.Client,
-    *,
-    title: str | None,
-) -> App:
-    """All rooms behind one port."""
-    console = make_console(
+def _console(home: Home, directory: OpenDirectory, ledger_http: httpx.Client, *, title: str | None) -> App:
+    return make_console(
         home.identity,
         ledger_http,
         lambda: directory.token("reports:read", "audit:read", "operate", subject="console"),
         title=title or home.identity.node.capitalize(),
     )
+
+
+def _one_port(ledger: OpenLedger, directory: OpenDirectory, federation: Federation, console: App | None) -> App:
+    """All rooms behind one port."""
     rooms = {"ledger": ledger.app, "directory": directory.app, "federation": federation.app}
     return Dispatch(
         [
             route(r"/v1/(members|organisations|people|token|public-key|payees/resolve)(/|$)", directory.app),
             route(r"/v1/streams/[^/]+/[^/]+/[^/]+$|/v1/payees$|/v1/federation/|/\.well-known/", federation.app),
             route(r"/(readyz|metrics)$", Together(rooms)),
-            route(r"/$", console),
+            *([] if console is None else [route(r"/$", console)]),
         ],
         otherwise=ledger.app,
     )
