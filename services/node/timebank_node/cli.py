@@ -86,11 +86,16 @@ def node_accept(
 
 
 @node_app.command("serve")
-def node_serve(folder: Folder, port: Port = 8100, host: Host = "127.0.0.1") -> None:
+def node_serve(
+    folder: Folder,
+    port: Port = 8100,
+    host: Host = "127.0.0.1",
+    without_page: Annotated[bool, typer.Option("--without-page", help="Leave out the town page.")] = False,
+) -> None:
     """Serve every room of a node in one process, on one port."""
     from timebank_node.commands_node import serve_node  # noqa: PLC0415
 
-    serve_node(out, folder, host=host, port=port)
+    serve_node(out, folder, host=host, port=port, page=not without_page)
 
 
 @node_app.command("export")
@@ -139,6 +144,18 @@ def serve_federation(folder: Folder, port: Port = 8103, host: Host = "127.0.0.1"
     from timebank_node.commands_node import serve_service  # noqa: PLC0415
 
     serve_service(out, folder, "federation", host=host, port=port)
+
+
+@serve_app.command("console")
+def serve_console(
+    description: Annotated[Path, typer.Argument(help="The town's node.json.", exists=True, dir_okay=False)],
+    port: Port = 8104,
+    host: Host = "127.0.0.1",
+) -> None:
+    """Serve the town page; TIMEBANK_CONSOLE_LEDGER_URL, …_DIRECTORY_URL and …_CLIENT_SECRET_FILE say with what."""
+    from timebank_node.commands_console import serve_console as serve_page  # noqa: PLC0415
+
+    serve_page(out, description, host=host, port=port)
 
 
 @keys_app.command("new")
