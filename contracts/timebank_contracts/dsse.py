@@ -62,6 +62,23 @@ def add_signatures(envelope: bytes, keys: Sequence[SigningKey]) -> bytes:
     return canonical.encode(msgspec.structs.replace(opened, signatures=kept + more))
 
 
+def join(envelopes: Sequence[bytes]) -> bytes:
+    """One envelope with the signatures of all: of one payload that was signed on several machines at a time.
+
+    Raises:
+        Malformed: they hold different payloads, or together more than 64 signatures.
+    """
+    first, *others = [_open(envelope) for envelope in envelopes]
+    found = {signature.keyid: signature for signature in first.signatures}
+    for other in others:
+        if (other.payload, other.payload_type) != (first.payload, first.payload_type):
+            raise Malformed("These files hold different documents; join the signatures of one.")
+        found.update({signature.keyid: signature for signature in other.signatures})
+    if len(found) > SIGNATURES_MAX:
+        raise Malformed(f"An envelope has at most {SIGNATURES_MAX} signatures.")
+    return canonical.encode(msgspec.structs.replace(first, signatures=list(found.values())))
+
+
 def open_payload(envelope: bytes, *, payload_type: str) -> bytes:
     """The payload, not yet believed; raises `Malformed` for another form or type."""
     opened = _open(envelope)

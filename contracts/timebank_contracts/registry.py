@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from timebank_contracts import canonical, dsse
 from timebank_contracts.errors import Malformed
@@ -21,6 +21,7 @@ from timebank_contracts.keys import WeakKey, b64_decode, check_public_key
 PAYLOAD_TYPE: Final = "application/vnd.timebank.registry+json"
 REGISTRY_BYTES_MAX: Final = 1_048_576
 NODES_MAX: Final = 1_000
+WITNESSES_MAX: Final = 32
 
 
 class Operators(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +47,16 @@ class RegisteredNode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Default limit, in minutes, of what this node and any other may owe each other."""
 
 
-class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Witness(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who cosigns the nodes' checkpoints: a peer in business, or somebody who is no town."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9./-]{1,189}$")]
+    key: RawKey
+    """Of type cosignature/v1; it signs nothing else."""
+    url: Annotated[str, Meta(pattern=r"^https?://[!-~]{1,200}$")]
+
+
+class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One version of the network. `previous` is the SHA-256 of the predecessor's payload, 64 zeros for version 1."""
 
     protocol: Literal[1]
@@ -55,6 +65,8 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     previous: Hash
     operators: Operators
     nodes: Annotated[list[RegisteredNode], Meta(max_length=NODES_MAX)]
+    witnesses: Annotated[list[Witness], Meta(min_length=1, max_length=WITNESSES_MAX)] | UnsetType = UNSET
+    """Absent: none."""
 
     def find(self, node: str) -> RegisteredNode | None:
         """The registered node of this name, or None."""
@@ -88,9 +100,7 @@ def open_registry(envelope: bytes, *, previous: Registry | None) -> Registry:
     """
     if len(envelope) > REGISTRY_BYTES_MAX:
         raise Malformed(f"A registry has at most {REGISTRY_BYTES_MAX} bytes.")
-    payload = dsse.open_payload(envelope, payload_type=PAYLOAD_TYPE)
-    registry = canonical.decode(payload, _decoder, bytes_max=REGISTRY_BYTES_MAX)
-    check_keys(registry)
+    registry = read_registry(dsse.open_payload(envelope, payload_type=PAYLOAD_TYPE))
     if previous is None:
         if (registry.version, registry.previous) != (1, FIRST_PREVIOUS):
             raise Malformed("The first registry has version 1 and no predecessor.")
@@ -104,9 +114,24 @@ def open_registry(envelope: bytes, *, previous: Registry | None) -> Registry:
     return registry
 
 
+def read_registry(payload: bytes) -> Registry:
+    """The registry that a payload says, whoever signed it: what operators look at before they sign.
+
+    Raises:
+        Malformed: another form, a weak key, a key or node twice, k above the number of operators.
+    """
+    registry = canonical.decode(payload, _decoder, bytes_max=REGISTRY_BYTES_MAX)
+    check_keys(registry)
+    return registry
+
+
+def signatures_of(envelope: bytes, operators: Operators) -> int:
+    """How many of these operators signed the envelope; raises `Malformed` for another form."""
+    return len(dsse.signers(envelope, tuple(b64_decode(key) for key in operators.keys)))
+
+
 def _check_threshold(envelope: bytes, operators: Operators, whose: str) -> None:
-    keys = tuple(b64_decode(key) for key in operators.keys)
-    count = len(dsse.signers(envelope, keys))
+    count = signatures_of(envelope, operators)
     if count < operators.k:
         raise Malformed(f"{operators.k} of {whose} operators must sign the registry; {count} did.")
 
@@ -116,6 +141,8 @@ def check_keys(registry: Registry) -> None:
     keys = list(registry.operators.keys)
     for node in registry.nodes:
         keys += [*node.event_keys, *node.log_keys]
+    witnesses = [] if registry.witnesses is UNSET else registry.witnesses
+    keys += [witness.key for witness in witnesses]
     if len(set(keys)) != len(keys):
         raise Malformed("A key appears twice in the registry; each key serves one holder and one use.")
     try:
@@ -125,5 +152,7 @@ def check_keys(registry: Registry) -> None:
         raise Malformed(f"The registry holds a weak key: {error}") from error
     if len({node.node for node in registry.nodes}) != len(registry.nodes):
         raise Malformed("A node appears twice in the registry.")
+    if len({witness.name for witness in witnesses}) != len(witnesses):
+        raise Malformed("A witness appears twice in the registry.")
     if registry.operators.k > len(registry.operators.keys):
         raise Malformed("k is greater than the number of operators' keys.")

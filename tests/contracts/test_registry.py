@@ -10,8 +10,16 @@ import pytest
 from contracts.vectors.vectors_registry import OPERATORS, make_first, make_node, make_second, sign
 from timebank_contracts import canonical, dsse
 from timebank_contracts.errors import Malformed
-from timebank_contracts.keys import b64_encode, key_id
-from timebank_contracts.registry import PAYLOAD_TYPE, REGISTRY_BYTES_MAX, Operators, Registry, check_keys, open_registry
+from timebank_contracts.keys import SigningKey, b64_encode, key_id
+from timebank_contracts.registry import (
+    PAYLOAD_TYPE,
+    REGISTRY_BYTES_MAX,
+    Operators,
+    Registry,
+    Witness,
+    check_keys,
+    open_registry,
+)
 
 FIRST = make_first()
 SECOND = make_second(FIRST)
@@ -104,3 +112,30 @@ def test_a_journal_cites_the_hash_of_the_payload() -> None:
     assert SECOND.previous == FIRST.sha256
     assert len(FIRST.sha256) == 64
     assert FIRST.operators.keys == [b64_encode(key.public) for key in OPERATORS[:3]]
+
+
+def test_signatures_from_machines_that_did_not_wait_for_each_other_are_joined() -> None:
+    """PROTOCOL.md R3, G3."""
+    joined = dsse.join([sign(FIRST, 1), sign(FIRST, 2, 1)])
+    assert open_registry(joined, previous=None) == FIRST
+    with pytest.raises(Malformed, match="different documents"):
+        dsse.join([sign(FIRST, 1), sign(SECOND, 1)])
+
+
+def test_a_witness_stands_once_and_its_key_serves_nothing_else() -> None:
+    """PROTOCOL.md R1, R2."""
+    key = b64_encode(make_key(77))
+    one = Witness(name="witness.example/w1", key=key, url="https://witness.example")
+    other = Witness(name="witness.example/w2", key=b64_encode(make_key(78)), url="https://witness.example")
+    check_keys(msgspec.structs.replace(FIRST, witnesses=[one, other]))
+    for wrong in (
+        [one, msgspec.structs.replace(other, name=one.name)],
+        [one, msgspec.structs.replace(other, key=key)],
+        [msgspec.structs.replace(one, key=FIRST.operators.keys[0])],
+    ):
+        with pytest.raises(Malformed, match="twice"):
+            check_keys(msgspec.structs.replace(FIRST, witnesses=wrong))
+
+
+def make_key(number: int) -> bytes:
+    return SigningKey(bytes([number]) * 32).public

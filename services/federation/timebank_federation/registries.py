@@ -1,6 +1,7 @@
 """The registry documents that this node holds: every version, verified, in a folder, served to anybody who asks.
 
-Another process (`timebank node accept`) may put a newer version into the folder; it is found when it is next asked for.
+Another process (`timebank node accept`, `timebank network publish`) may put a newer version into the folder; it is
+found when it is next asked for. A fork, wherever it is met, is kept beside them and stops the node (`fork.py`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ from pathlib import Path
 
 from timebank_contracts.errors import Malformed
 from timebank_contracts.registry import Registry, open_registry
+from timebank_federation.fork import Evidence, Fork, evidence_in, make_evidence
 from timebank_kit.files import atomic_write
 
+__all__ = ["Fork", "Registries"]
+
 _log = logging.getLogger(__name__)
-
-
-class Fork(Malformed):
-    """Two documents of one version, both signed as demanded: the operators must say which one counts."""
 
 
 class Registries:
@@ -37,6 +37,7 @@ class Registries:
         self._lock = threading.RLock()
         self._held: list[tuple[Registry, bytes]] = []
         self._bad: bytes | None = None
+        self._evidence: Evidence | None = None
         while (found := self._next_kept()) is not None:
             self._held.append((self._verify(found), found))
 
@@ -50,6 +51,24 @@ class Registries:
     def version(self) -> int:
         """The latest version that was verified, 0 for none."""
         return len(self._held)
+
+    @property
+    def fork(self) -> str | None:
+        """Why nothing may pass between towns: evidence of a fork is here. None: there is none."""
+        if self._evidence is not None and self._folder is None:
+            return self._evidence.sentence
+        for path in evidence_in(self._folder):
+            return (
+                f"The registry has forked: {path.name} in the registry folder shows both documents. Ask the operators."
+            )
+        return None
+
+    @property
+    def chain(self) -> list[tuple[Registry, bytes]]:
+        """Every version that is held, with its signed document, in order."""
+        self._read_new()
+        with self._lock:
+            return list(self._held)
 
     @property
     def envelopes(self) -> dict[int, bytes]:
@@ -77,11 +96,16 @@ class Registries:
         """Verify the next version and keep it; a version that is held already is answered as it is.
 
         Raises:
-            Malformed, Fork: as `verify`.
+            Malformed: as `verify`, and nothing new while there is a fork.
+            Fork: as `verify`; the evidence is kept.
         """
         with self._lock:
+            if self._held and envelope == self._held[-1][1]:
+                return self._held[-1][0]
             registry = self.verify(envelope)
             if registry.version > len(self._held):
+                if (why := self.fork) is not None:
+                    raise Malformed(why)
                 if self._folder is not None:
                     self._folder.mkdir(parents=True, exist_ok=True)
                     atomic_write(self._folder / f"{registry.version}.json", envelope)
@@ -120,7 +144,7 @@ class Registries:
     def _held_already(self, envelope: bytes) -> Registry:
         """The held registry that an envelope repeats. Raises `Fork` for its rival; else what is wrong with it."""
         before: Registry | None = None
-        for held, _ in self._held:
+        for held, kept in self._held:
             try:
                 rival = open_registry(envelope, previous=before)
             except Malformed:
@@ -128,5 +152,8 @@ class Registries:
                 continue
             if rival.sha256 == held.sha256:
                 return held
-            raise Fork(f"There are two signed documents of version {held.version}; stop, and ask the operators.")
+            self._evidence = make_evidence((held, kept), (rival, envelope))
+            if self._folder is not None:
+                self._evidence.keep(self._folder)
+            raise Fork(self._evidence.sentence)
         return open_registry(envelope, previous=self._last)

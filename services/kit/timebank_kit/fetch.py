@@ -19,6 +19,7 @@ def fetch(
     headers: Mapping[str, str],
     params: Mapping[str, Any] | None = None,
     json: Any = None,
+    content: bytes | None = None,
 ) -> httpx.Response:
     """The whole answer to a request.
 
@@ -34,7 +35,9 @@ def fetch(
     # Encoded bytes could unfold to any size.
     asked = {**headers, "Accept-Encoding": "identity"}
     try:
-        with http.stream(method, url, headers=asked, params=params, json=json, follow_redirects=False) as answer:
+        with http.stream(
+            method, url, headers=asked, params=params, json=json, content=content, follow_redirects=False
+        ) as answer:
             if answer.headers.get("content-encoding", "identity") != "identity":
                 raise httpx.DecodingError("The answer is encoded, which was not asked for.")
             body = b""

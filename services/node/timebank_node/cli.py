@@ -15,6 +15,7 @@ from rich.console import Console
 
 from timebank_contracts.errors import Malformed, Refusal
 from timebank_node.cli_kafka import app as kafka_app
+from timebank_node.cli_network import app as network_app
 from timebank_node.cli_sandbox import app as sandbox_app
 
 app = typer.Typer(
@@ -36,7 +37,6 @@ app = typer.Typer(
 )
 node_app = typer.Typer(no_args_is_help=True, help="A town's node: make it, let it accept a registry, serve it.")
 keys_app = typer.Typer(no_args_is_help=True, help="Keys: make an operator's, show public parts.")
-network_app = typer.Typer(no_args_is_help=True, help="A network: its operators sign the first registry.")
 serve_app = typer.Typer(no_args_is_help=True, help="One service of a node, as a process of its own.")
 export_app = typer.Typer(no_args_is_help=True, help="A stopped node's journal for other programs.")
 client_app = typer.Typer(no_args_is_help=True, help="Programs that call a town's APIs.")
@@ -176,19 +176,6 @@ def keys_show(
     from timebank_node.commands_keys import show_keys  # noqa: PLC0415
 
     show_keys(out, path)
-
-
-@network_app.command("sign")
-def network_sign(
-    nodes: Annotated[list[Path], typer.Argument(help="node.json of each node.", exists=True, dir_okay=False)],
-    operator: Annotated[list[Path], typer.Option(help="An operator's key file; once for each.", exists=True)],
-    out_file: Annotated[Path, typer.Option("--out", help="The registry to write.", dir_okay=False)],
-    k: Annotated[int, typer.Option(help="How many operators must sign later versions.", min=1)] = 1,
-) -> None:
-    """Sign version 1 of a network's registry."""
-    from timebank_node.commands_keys import sign_registry  # noqa: PLC0415
-
-    sign_registry(out, nodes, operator, out_file, k=k)
 
 
 @client_app.command("add")
