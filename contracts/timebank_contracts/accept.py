@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from timebank_contracts import messages as m
 from timebank_contracts.errors import Breach, Refusal
-from timebank_contracts.rules_streams import check_heard, check_statement, decode_incoming
+from timebank_contracts.rules_streams import Stale, check_heard, check_statement, decode_incoming
 from timebank_contracts.rules_transfers import open_transfer, sent_data
 from timebank_contracts.segments import Segment, is_signed_by
 from timebank_contracts.state import Book, PeerState
@@ -59,6 +59,7 @@ def judge_segment(book: Book, segment: Segment) -> Duplicate | Gap | Fresh:
     Raises:
         Unsigned: no event key of the peer in force here signed it.
         Refusal: another network, node, generation, an unknown or closed peer, a frozen stream, another chain.
+        Stale: the peer answers another generation of this node.
         RolledBack: the peer heard what this journal does not hold.
         Breach: the next message breaks the contract (a later one: `StopsAt` its position, to take those before first).
         StopsAt: a message type of a later version.
@@ -69,6 +70,8 @@ def judge_segment(book: Book, segment: Segment) -> Duplicate | Gap | Fresh:
         raise Unsigned("segment_invalid", "No key of this peer in force here signed the segment.")
     try:
         check_heard(book, peer, statement)
+    except Stale:
+        raise
     except Refusal as refusal:
         raise RolledBack(f"Segment from {peer.peer}: {refusal.detail}") from refusal
     mark = peer.incoming

@@ -20,6 +20,10 @@ from timebank_contracts.state import Account, Book, PeerState, PendingSegment
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
 
 
+class Stale(Refusal):
+    """The peer answers another generation of this node than this one."""
+
+
 def registry_accepted(book: Book, entry: e.RegistryAcceptedEntry) -> None:
     _bare(entry)
     if entry.by.kind not in ("operator", "rule"):
@@ -135,12 +139,15 @@ def check_statement(book: Book, statement: SegmentStatement) -> PeerState:
 
 
 def check_heard(book: Book, peer: PeerState, statement: SegmentStatement) -> None:
-    """Raise `Refusal` when the peer heard what this journal never said.
+    """Raise `Refusal` when the peer heard what this journal, in this generation, never said.
 
     A value older than what the peer said before cannot be compared any more and is no news.
     """
     heard = statement.heard
-    if heard.generation != book.me.generation or heard.n > peer.outgoing.n:
+    if heard.generation != book.me.generation:
+        # Who has not yet learnt of this generation, or knows a later one, proves nothing about what this one held.
+        raise Stale("segment_invalid", f"The peer speaks of generation {heard.generation} of this node.")
+    if heard.n > peer.outgoing.n:
         raise Refusal("segment_invalid", "The peer heard more than this journal holds: this node was rolled back.")
     if heard.n >= peer.heard and peer.unheard[heard.n] != bytes.fromhex(heard.chain):
         raise Refusal("segment_invalid", "The peer heard another history than this journal's.")

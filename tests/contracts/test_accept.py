@@ -19,6 +19,7 @@ from timebank_contracts.errors import Breach, Refusal
 from timebank_contracts.invariants import broken_invariants
 from timebank_contracts.messages import decode_message
 from timebank_contracts.names import Identity
+from timebank_contracts.rules_streams import Stale
 from timebank_contracts.segments import Heard, parse_segment
 from timebank_contracts.streams import StreamHead, fold
 
@@ -150,14 +151,22 @@ def test_a_closed_peer_is_unknown_and_a_suspended_one_is_heard() -> None:
 
 @pytest.mark.parametrize(
     "heard",
-    [Heard(generation="g2", n=0, chain="00" * 32), Heard(generation="g1", n=1, chain="00" * 32)],
-    ids=["another-generation", "more-than-was-sent"],
+    [Heard(generation="g1", n=0, chain="00" * 32), Heard(generation="g1", n=1, chain="00" * 32)],
+    ids=["another-history", "more-than-was-sent"],
 )
 def test_a_peer_that_heard_what_was_never_said_stops_this_node(heard: Heard) -> None:
     """PROTOCOL.md S6."""
     aberdare, barry = ready(1)
     with pytest.raises(RolledBack):
         judge(barry, aberdare.segment("barry", heard=heard))
+
+
+def test_a_peer_that_answers_another_generation_proves_nothing_and_is_refused() -> None:
+    """PROTOCOL.md S6."""
+    aberdare, barry = ready(1)
+    raw = aberdare.segment("barry", heard=Heard(generation="g2", n=9, chain="00" * 32))
+    with pytest.raises(Stale, match="segment_invalid"):
+        judge(barry, raw)
 
 
 def test_an_older_heard_is_no_news() -> None:

@@ -80,14 +80,14 @@ def test_a_journal_shorter_than_its_head_file_is_refused(home: Path) -> None:
         journal.execute("DELETE FROM stored_events WHERE originator_version = 3")
     journal.close()
     said = refused(home)
-    assert "was rolled back: restore the newer journal" in said
+    assert "was rolled back. Restore the newer journal" in said
 
 
 @pytest.mark.slow
 def test_a_lost_journal_is_refused_not_begun_anew(home: Path) -> None:
     for path in home.glob("journal.db*"):
         path.unlink()
-    assert "restore the newer journal" in refused(home)
+    assert "Restore the newer journal" in refused(home)
 
 
 @pytest.mark.slow

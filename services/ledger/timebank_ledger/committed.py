@@ -14,6 +14,7 @@ from timebank_contracts import entries as e
 from timebank_contracts.book import Book
 from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_kit.journal import Journal, Record
+from timebank_ledger.head import WAYS_OUT
 from timebank_ledger.layer import layer_over, settle
 
 
@@ -87,7 +88,7 @@ class Committed:
         if size and (not found or leaf_hash(found[0].state) != self.last):
             raise NotOurs(
                 f"The journal does not end as it did: entry {size - 1} was acknowledged, and is missing or another "
-                "one. It was rolled back: restore the newer journal, then start this process again."
+                f"one. It was rolled back. {WAYS_OUT}"
             )
         tail = found[1:] if size else found
         if tail and tail != sent:

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
 from timebank_contracts.errors import Malformed
 from timebank_kit.files import atomic_write
 from timebank_kit.journal import JournalTrouble
 
 _CONTENT = re.compile(rb"([0-9]{1,16}) ([0-9a-f]{64})\n")
+
+
+WAYS_OUT: Final = (
+    "Restore the newer journal: a mirror has it whole (timebank restore); if nobody has it, let the network's operators "
+    "open a new generation."
+)
+"""What is told to the operator of a node that was rolled back."""
 
 
 class JournalBehindHead(Exception):
@@ -43,13 +51,11 @@ class HeadFile:
         """
         if size < self.size:
             raise JournalBehindHead(
-                f"The journal has {size} entries, and {self.size} were published. It was rolled back: restore the "
-                "newer journal, or ask the network's operators for a new generation."
+                f"The journal has {size} entries, and {self.size} were published. It was rolled back. {WAYS_OUT}"
             )
         if self.size and root != self.root:
             raise JournalBehindHead(
-                f"The journal's first {self.size} entries are not those that were published. Restore the journal that "
-                "belongs to this node."
+                f"The journal's first {self.size} entries are not those that were published. {WAYS_OUT}"
             )
 
     def remember(self, size: int, root: bytes) -> None:

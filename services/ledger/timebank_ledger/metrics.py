@@ -31,6 +31,7 @@ class Metrics:
         self._gauge("entries", "Committed entries of the journal.", lambda: writer.tail.length)
         self._gauge("waiting", "Commands that wait for the writer.", lambda: writer.loop.waiting)
         self._gauge("writer_up", "1 while commands are taken.", lambda: int(writer.loop.reason is None))
+        self._gauge("rolled_back", "1 when a peer proved that entries are missing.", lambda: int(writer.rolled_back))
         self._gauge("doubts", "Times that the journal's tail was read back.", lambda: writer.loop.doubts)
         self._gauge("published", "Entries that the head file says are published.", lambda: writer.checkpoints.published)
         self._gauge("indexed", "Entries that statements are read from.", lambda: index.position)

@@ -35,7 +35,7 @@ from timebank_ledger import commands as c
 from timebank_ledger.checkpoints import Checkpoints
 from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
 from timebank_ledger.committed import Batch, Committed, NotOurs
-from timebank_ledger.head import HeadFile, HeadNotWritten, JournalBehindHead
+from timebank_ledger.head import WAYS_OUT, HeadFile, HeadNotWritten, JournalBehindHead
 from timebank_ledger.layer import layer_over
 from timebank_ledger.peers import accept_registry
 from timebank_ledger.propose import perform
@@ -92,6 +92,8 @@ class Writer:
         self._head = head
         self.checkpoints = Checkpoints(head=head, log_key=log_key)
         self.snapshot = snapshot or SnapshotFile(None)
+        self.rolled_back = False
+        """A peer proved that this journal lost what it had."""
         self._on_stop = on_stop
         self._queue_limit = queue_limit
         self._lock = threading.RLock()
@@ -226,8 +228,9 @@ class Writer:
                 continue
             except RolledBack as proof:
                 self._on_stop(str(proof))
-                dropped = f"{len(batch.records)} entries were dropped"
-                raise Halt(f"{proof} Nothing is written until the journal is recovered; {dropped}.") from proof
+                self.rolled_back = True
+                dropped = f"Nothing is written, {len(batch.records)} entries were dropped, reading goes on."
+                raise Halt(f"{proof} {dropped} {WAYS_OUT}") from proof
             except JournalTrouble as trouble:
                 raise Unwritten(f"The journal cannot be read: {trouble}") from trouble
             answers.append(written)
