@@ -22,7 +22,6 @@ from typing import Any, Final, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from timebank_kit.answer_limit import AnswerLimit
 from timebank_kit.files import UnsafeFile
 from timebank_ledger.index_store import index_url
 
@@ -136,8 +135,11 @@ def _tune_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA secure_delete=ON")
 
 
-def _connect_postgres(_: object, __: object, arguments: Any, options: dict[str, Any]) -> AnswerLimit:
+def _connect_postgres(_: object, __: object, arguments: Any, options: dict[str, Any]) -> Any:
     """A connection whose every wait ends."""
+    # The driver takes 9 MB, and loads where it is used.
+    from timebank_kit.answer_limit import AnswerLimit  # noqa: PLC0415 - see above
+
     return AnswerLimit.connect(*arguments, **{"connect_timeout": CONNECT_SECONDS, **options})
 
 
