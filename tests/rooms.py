@@ -18,6 +18,7 @@ from tests.ledger.town_api import gift
 from timebank_contracts.tokens import SCOPES
 from timebank_directory.api import document as directory_document
 from timebank_federation.api import document as federation_document
+from timebank_kit.web import App
 from timebank_ledger.api import document as ledger_document
 
 DOCUMENTS: dict[str, Documented] = {
@@ -41,6 +42,7 @@ class Room:
     """What a parameter of a path stands for, where there is such a thing in the town."""
     length: Callable[[], int]
     """Of the town's journal."""
+    app: App
     keys: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -98,6 +100,7 @@ def _open_ledger() -> Iterator[Room]:
                 "webhook": "wh-1",
             },
             length=lambda: town.writer.tail.length,
+            app=town.app,
         )
 
 
@@ -119,4 +122,5 @@ def _open_other(name: str, folder: Path) -> Iterator[Room]:
                 "version": "latest",
             },
             length=lambda: town.ledger.writer.tail.length,
+            app=town.directory.app if name == "directory" else town.federation.app,
         )

@@ -82,7 +82,7 @@ def ledger_story() -> dict[str, Json]:
     """A month in Aberdare."""
     with open_pair(wait_seconds_max=0) as (town, barry):
         tokens = {"federation": town.federation().token, "other": town.client(*ALL).token}
-        story = Story(Room("ledger", town.http, tokens, {}, lambda: town.writer.tail.length))
+        story = Story(Room("ledger", town.http, tokens, {}, lambda: town.writer.tail.length, town.app))
         _accounts(story)
         transfer = _transfers(story)
         _claims(story)
@@ -234,7 +234,7 @@ def directory_story() -> dict[str, Json]:
 def _tell_directory(town: FederatedTown, barry: FederatedTown) -> dict[str, Json]:
     node = barry.node_headers(to="aberdare")["Authorization"].removeprefix("Bearer ")
     tokens = {"federation": node, "other": town.directory.token(*ALL)}
-    story = Story(Room("directory", town.http, tokens, {}, lambda: 0))
+    story = Story(Room("directory", town.http, tokens, {}, lambda: 0, town.directory.app))
     ask = story.ask
     new = {"handle": "mair", "name": "Mair", "language": "cy", "payable_from_other_towns": True}
     account: str = ask("enrolMember", status=201, body=new)["account"]
@@ -262,7 +262,7 @@ def _tell_federation(town: FederatedTown, barry: FederatedTown) -> dict[str, Jso
     node = barry.node_headers(to="aberdare")["Authorization"].removeprefix("Bearer ")
     tokens = {"federation": node, "other": town.directory.token(*ALL)}
     with httpx.Client(transport=town.door, base_url="http://aberdare.example") as door:
-        story = Story(Room("federation", door, tokens, {}, lambda: 0))
+        story = Story(Room("federation", door, tokens, {}, lambda: 0, town.federation.app))
         ask = story.ask
         ask("getSegment", query={"after": 0}, sender_node="aberdare", generation="g1", to="barry")
         ask("askPayee", body={"handle": "bryn"})

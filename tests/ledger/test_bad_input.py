@@ -8,6 +8,7 @@ import pytest
 
 from tests.ledger.town_api import Town, gift
 
+JSON = {"Content-Type": "application/json"}
 AMOUNTS = [
     "0",
     "-1",
@@ -33,8 +34,7 @@ def _raw(minutes: str) -> bytes:
 @pytest.mark.parametrize("minutes", AMOUNTS)
 def test_minutes_of_another_form_are_refused_by_the_field_s_name(town: Town, minutes: str) -> None:
     raw = _raw(minutes).replace(b'"key":"k",', b"")
-    headers = {"Content-Type": "application/json"}
-    answer = town.member("alys").post("/v1/transfers", content=raw, headers=headers)
+    answer = town.member("alys").post("/v1/transfers", content=raw, headers=JSON)
     assert (answer.status_code, answer.json()["code"]) == (422, "amount_out_of_range")
     assert answer.json()["errors"][0]["field"] == "minutes"
     assert answer.json()["detail"]
@@ -43,7 +43,9 @@ def test_minutes_of_another_form_are_refused_by_the_field_s_name(town: Town, min
 
 @pytest.mark.parametrize("minutes", AMOUNTS)
 def test_a_batch_refuses_the_same_minutes_with_the_same_code(town: Town, minutes: str) -> None:
-    answer = town.member("alys").post("/v1/transfers/batch", content=b"[" + _raw(minutes) + b"]", key=None)
+    answer = town.member("alys").post(
+        "/v1/transfers/batch", content=b"[" + _raw(minutes) + b"]", key=None, headers=JSON
+    )
     one = answer.json()["answers"][0]
     assert (one["status"], one["problem"]["code"]) == (422, "amount_out_of_range")
     assert one["problem"]["errors"][0]["field"] == "minutes"
@@ -53,8 +55,7 @@ def test_a_batch_refuses_the_same_minutes_with_the_same_code(town: Town, minutes
 @pytest.mark.parametrize("minutes", [minutes for minutes in AMOUNTS if minutes != "-1"])
 def test_a_posting_s_minutes_are_as_strict(town: Town, minutes: str) -> None:
     raw = b'{"postings":[["alys",-5],["bryn",%s]],"purpose":"gift"}' % minutes.encode()
-    headers = {"Content-Type": "application/json"}
-    answer = town.operator().post("/v1/transfers", content=raw, headers=headers)
+    answer = town.operator().post("/v1/transfers", content=raw, headers=JSON)
     assert answer.status_code == 422
     assert answer.json()["code"] in {"amount_out_of_range", "posting_invalid"}
 
@@ -100,8 +101,7 @@ def test_a_field_of_another_form_is_named(town: Town, change: dict[str, Any], fi
     ],
 )
 def test_a_body_that_is_not_json_in_bounds_is_refused(town: Town, raw: bytes, status: int, code: str) -> None:
-    headers = {"Content-Type": "application/json"}
-    answer = town.member("alys").post("/v1/transfers", content=raw, headers=headers)
+    answer = town.member("alys").post("/v1/transfers", content=raw, headers=JSON)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert town.writer.tail.length == 6
 
@@ -109,7 +109,7 @@ def test_a_body_that_is_not_json_in_bounds_is_refused(town: Town, raw: bytes, st
 def test_a_batch_of_another_form_is_refused_as_a_whole(town: Town) -> None:
     alys = town.member("alys")
     for raw in (b"{}", b"[", b"[" * 100_000, b"[" + b",".join([b"0"] * 1_001) + b"]"):
-        assert alys.post("/v1/transfers/batch", content=raw, key=None).json()["code"] == "malformed"
+        assert alys.post("/v1/transfers/batch", content=raw, key=None, headers=JSON).json()["code"] == "malformed"
 
 
 def test_poison_among_good_commands_spoils_only_itself(town: Town) -> None:

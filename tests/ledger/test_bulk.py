@@ -10,12 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from fastapi import Request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.ledger.town_api import Client, Town, gift, open_town
 from timebank_kit.web import serve_app
-from timebank_ledger.api_bulk import PATH, UPLOADS_MAX
+from timebank_ledger.api_bulk import PATH, UPLOADS_MAX, Upload
 from timebank_ledger.bulk import LINE_BYTES_MAX, LINES_MAX, LineReader, Spool
 
 KIND = {"Content-Type": "application/x-ndjson"}
@@ -121,6 +122,40 @@ def test_a_line_that_is_no_command_spoils_only_itself(town: Town, raw: bytes, co
 def test_a_byte_order_mark_and_carriage_returns_are_no_part_of_a_line(town: Town) -> None:
     raw = b"\xef\xbb\xbf" + lines_of([command(1), command(2)]).replace(b"\n", b"\r\n")
     assert upload(town.member("alys"), raw)[-1]["written"] == 2
+
+
+def test_a_line_s_problem_is_told_in_the_reader_s_language(town: Town) -> None:
+    headers = KIND | {"Accept-Language": "cy"}
+    answer = town.member("alys").post(PATH, key=None, content=b"{}\n" + b"{}", headers=headers)
+    refused, total = (json.loads(line) for line in answer.content.splitlines())
+    english = upload(town.member("alys"), b"{}\n{}")
+    assert refused["problem"]["title"] != english[0]["problem"]["title"]
+    assert total["problem"]["title"] != english[1]["problem"]["title"]
+
+
+def test_a_body_that_stops_coming_ends_the_upload_with_what_is_left_to_send(town: Town) -> None:
+    alys = town.member("alys")
+    caller = town.access.verify(f"Bearer {alys.token}", scopes=frozenset({"transfers:write"}), now=town.clock.now())
+    pieces = [lines_of([command(1)]) + b'{"key"']
+
+    async def receive() -> dict[str, Any]:
+        if pieces:
+            return {"type": "http.request", "body": pieces.pop(), "more_body": True}
+        await asyncio.Event().wait()
+        raise AssertionError("nothing more comes")
+
+    async def run() -> bytes:
+        spool = Spool()
+        request = Request({"type": "http", "headers": []})
+        await Upload(town.app.state.edge, caller, request, piece_seconds_max=0.05).take(receive, spool)
+        told = b"".join([piece async for piece in spool.pieces()])
+        spool.close()
+        return told
+
+    answer, total = (json.loads(line) for line in asyncio.run(run()).splitlines())
+    assert (answer["status"], total["lines"], total["complete"]) == (201, 1, False)
+    assert total["problem"]["code"] == "too_slow"
+    assert town.writer.tail.length == 7
 
 
 def test_an_empty_file_is_complete(town: Town) -> None:

@@ -29,11 +29,12 @@ from timebank_kit.key_set import KeysAway
 from timebank_kit.metrics import CONTENT_TYPE, exposition
 from timebank_kit.openapi import PUBLIC, openapi_document, read_examples
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
+from timebank_kit.strict_json import StrictRoute
 from timebank_kit.web import BodyLimit
 
 BODY_BYTES_MAX: Final = 65_536
 AccountPath = Annotated[str, Path(pattern=asked.ACCOUNT_PATTERN, description="An opaque account id.")]
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 def make_app(directory: Directory) -> FastAPI:

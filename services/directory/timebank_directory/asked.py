@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,11 @@ AliasId = Annotated[
 Consents = Annotated[bool, Field(description="Whether other towns may turn the handle into a receiving address.")]
 
 
+_UNSEEN: Final = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""Never in a name: a database refuses the first of them, and others hide or turn round what stands beside them."""
+_NAME_PATTERN: Final = rf"^[^{_UNSEEN}]*[^{_UNSEEN}\s][^{_UNSEEN}]*$"
+
+
 class Model(BaseModel):
     """Strict: no field is unknown, no value is converted."""
 
@@ -28,7 +33,13 @@ class NewPerson(Model):
     """A member or an organisation to enrol. Limits in minutes; absent: the town's defaults."""
 
     handle: Handle
-    name: str = Field(min_length=1, max_length=200, description="As the person wants to be called.", examples=["Bryn"])
+    name: str = Field(
+        min_length=1,
+        max_length=200,
+        pattern=_NAME_PATTERN,
+        description="As the person wants to be called: no control character, nor one that turns the text round.",
+        examples=["Bryn"],
+    )
     language: Literal["en", "cy"] = Field(default="en", description="Of what is written to them.")
     payable_from_other_towns: Consents = False
     floor: int | None = Field(default=None, ge=-10_000_000, le=0, description="Minutes, 0 or less.", examples=[-600])

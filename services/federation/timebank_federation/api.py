@@ -29,6 +29,7 @@ from timebank_kit.metrics import CONTENT_TYPE, exposition
 from timebank_kit.oidc import OutsideIssuer, caller_of
 from timebank_kit.openapi import PUBLIC, needs, openapi_document, read_examples
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
+from timebank_kit.strict_json import JSON_TYPE, check_type
 from timebank_kit.web import BodyLimit
 
 REGISTRY_TYPE: Final = "application/vnd.dsse+json"
@@ -178,6 +179,7 @@ def get_segment(
 )
 async def ask_payee(door: TheDoor, request: Request) -> Response:
     """A peer's question for a member's receiving address, passed on to the directory, which judges the token."""
+    check_type(request, JSON_TYPE)
     body = await request.body()
     headers = {"Content-Type": "application/json", "Authorization": request.headers.get("authorization", "")}
     try:

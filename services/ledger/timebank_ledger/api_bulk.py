@@ -24,11 +24,12 @@ from timebank_contracts.http import BATCH_MAX
 from timebank_contracts.tokens import Caller
 from timebank_kit.commit_loop import Doubt, QueueFull, Stopped
 from timebank_kit.journal import JournalTrouble
-from timebank_kit.problem_answers import EdgeProblem
+from timebank_kit.problem_answers import EdgeProblem, in_language
+from timebank_kit.strict_json import check_type
 from timebank_ledger import commands as c
 from timebank_ledger.answers import only_entry
 from timebank_ledger.api_transfers import TOGETHER_MAX, command_answer, command_or_answer, problem_answer
-from timebank_ledger.bulk import LINES_MAX, Line, LineReader, Spool, Tally, check_line
+from timebank_ledger.bulk import BYTES_MAX, LINES_MAX, Line, LineReader, Spool, Tally, check_line
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheDryRun, TheEdge, needs, takes_bytes, try_all
 from timebank_ledger.problem_answers import problem_of
 from timebank_ledger.writer import Written
@@ -74,13 +75,15 @@ async def upload_transfers(
     from_line: Annotated[int, Query(ge=1, le=LINES_MAX, description="Pass over the lines before this one.")] = 1,
 ) -> Response:
     """Up to 100,000 commands, answered line by line while they are read; a dry run takes at most 1,000."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != MEDIA_TYPE:
-        raise EdgeProblem("malformed", f"An upload is lines of JSON: Content-Type: {MEDIA_TYPE}.")
+    check_type(request, MEDIA_TYPE)
+    said = request.headers.get("content-length", "")
+    if said.isdigit() and int(said) > BYTES_MAX:
+        raise EdgeProblem("too_large", f"An upload has at most {BYTES_MAX} bytes; send it in parts.")
     uploads: threading.BoundedSemaphore = request.app.state.uploads
     if not uploads.acquire(blocking=False):
         raise EdgeProblem("queue_full", f"{UPLOADS_MAX} uploads are under way already; come again later.")
-    return UploadAnswer(Upload(edge, caller, from_line=from_line, dry_run=dry_run), uploads=uploads)
+    upload = Upload(edge, caller, request, from_line=from_line, dry_run=dry_run)
+    return UploadAnswer(upload, uploads=uploads)
 
 
 class UploadAnswer(StreamingResponse):
@@ -115,15 +118,28 @@ class Upload:
     Args:
         edge: the routes' own.
         caller: whose commands they are.
+        request: says in which language problems are told.
         from_line: lines before it are counted and not looked at.
         dry_run: answer what would be written, and write nothing.
+        piece_seconds_max: how long the next piece of the body may take.
     """
 
-    def __init__(self, edge: Edge, caller: Caller, *, from_line: int, dry_run: bool) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        caller: Caller,
+        request: Request,
+        *,
+        from_line: int = 1,
+        dry_run: bool = False,
+        piece_seconds_max: float = PIECE_SECONDS_MAX,
+    ) -> None:
         self._edge = edge
         self._caller = caller
+        self._request = request
         self._from_line = from_line
         self._dry_run = dry_run
+        self._piece_seconds_max = piece_seconds_max
         self._group: list[Line] = []
         self._tally = Tally()
         self._position = edge.length
@@ -151,7 +167,7 @@ class Upload:
         lines = LineReader()
         more = True
         while more:
-            async with asyncio.timeout(PIECE_SECONDS_MAX):
+            async with asyncio.timeout(self._piece_seconds_max):
                 message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
@@ -217,4 +233,6 @@ class Upload:
         raise QueueFull("The writer is busy; send the rest of the file later.")
 
     def _put(self, spool: Spool, said: dict[str, Any]) -> None:
+        if "problem" in said:
+            said["problem"], _ = in_language(self._request, said["problem"])
         spool.put(msgspec.json.encode(said) + b"\n")

@@ -20,6 +20,7 @@ from timebank_kit.commit_loop import Doubt, QueueFull, Stopped
 from timebank_kit.idempotency import check_key
 from timebank_kit.journal import JournalTrouble
 from timebank_kit.problem_answers import EdgeProblem, in_language
+from timebank_kit.strict_json import JSON_TYPE, check_type
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden
 from timebank_ledger.answers import only_entry, transfer_answer, transfer_fields, transfer_now
@@ -103,6 +104,7 @@ def _written(edge: Edge, written: Written, response: Response) -> h.Transfer:
 )
 async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request, dry_run: TheDryRun) -> Response:
     """Up to 1,000 commands; each is written or refused by itself, and the answers stand in their order."""
+    check_type(request, JSON_TYPE)
     raws = split_batch(await body_bytes(request, bytes_max=BATCH_BYTES_MAX))
     commands = await run_in_threadpool(lambda: [command_or_answer(edge, caller, raw) for raw in raws])
     written = await _write_all(edge, [one for one in commands if isinstance(one, c.Command)], dry_run=dry_run)

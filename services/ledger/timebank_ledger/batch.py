@@ -15,9 +15,9 @@ from timebank_contracts.entries import Postings, Shares
 from timebank_contracts.http import BATCH_MAX, EXPIRES_SECONDS_MAX
 from timebank_contracts.moments import parse_date
 from timebank_kit.problem_answers import EdgeProblem
+from timebank_kit.strict_json import strict_json
 from timebank_ledger import commands as c
 from timebank_ledger.asked import Asking, group_command, single_command
-from timebank_ledger.edge import strict_json
 
 BATCH_BYTES_MAX: Final = 1_048_576
 

@@ -8,7 +8,6 @@ Source: design page 3, "HTTP API"; page 7, "Async at the HTTP edge".
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Coroutine, Sequence
@@ -29,6 +28,7 @@ from timebank_kit.clock import Clock
 from timebank_kit.idempotency import KEY_HEADER, check_key, key_parameter
 from timebank_kit.problem_answers import EdgeProblem, answer_headers
 from timebank_kit.rate_limit import RateLimit
+from timebank_kit.strict_json import StrictRequest
 from timebank_ledger.access import Access
 from timebank_ledger.commands import Command
 from timebank_ledger.index import Index
@@ -37,8 +37,6 @@ from timebank_ledger.settings import Settings
 from timebank_ledger.webhook_store import WebhookStore
 from timebank_ledger.writer import Writer, Written
 
-JSON_BYTES_MAX: Final = 65_536
-JSON_DEPTH_MAX: Final = 16
 DRY_RUN_HEADER: Final = "X-Dry-Run"
 UNLIMITED: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """How the node is watched must not end with its being busy."""
@@ -60,8 +58,6 @@ ANSWER_HEADERS: Final[dict[str, dict[str, Any]]] = {
     },
     TAG_HEADER: {"description": "Of what is there now, for If-Match.", "schema": {"type": "string"}},
 }
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
-"""A string that does not end takes all the rest, and nothing is tried twice: the cost is one pass, whatever is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,58 +234,6 @@ def _names(dependant: Dependant, kind: str) -> set[str]:
     """The parameters of one kind that a route takes, by itself or by what it depends on."""
     own = {field.alias for field in getattr(dependant, kind)}
     return own.union(*(_names(one, kind) for one in dependant.dependencies))
-
-
-class StrictRequest(Request):
-    """Reads JSON within bounds: size, depth, no key twice, no NaN."""
-
-    async def json(self) -> Any:
-        return parse_json(await self.body())
-
-
-def parse_json(raw: bytes, *, bytes_max: int = JSON_BYTES_MAX) -> Any:
-    """The value of a JSON body; raises `EdgeProblem` (`too_large`, `malformed`)."""
-    check_bounds(raw, bytes_max=bytes_max)
-    try:
-        return strict_json(raw)
-    except (ValueError, RecursionError) as error:
-        raise EdgeProblem("malformed", f"The body is not JSON as this route takes it: {error}.") from error
-
-
-def check_bounds(raw: bytes, *, bytes_max: int) -> None:
-    """Raise `EdgeProblem` when a body has too many bytes or is nested too deeply."""
-    if len(raw) > bytes_max:
-        raise EdgeProblem("too_large", f"This route takes at most {bytes_max} bytes.")
-    if raw.count(b"[") + raw.count(b"{") <= JSON_DEPTH_MAX:
-        return
-    depth = 0
-    for found in _STRING_OR_BRACKET.finditer(raw):
-        if found[0] in (b"[", b"{"):
-            depth += 1
-            if depth > JSON_DEPTH_MAX:
-                raise EdgeProblem("too_large", f"JSON is nested at most {JSON_DEPTH_MAX} deep.")
-        elif found[0] in (b"]", b"}"):
-            depth -= 1
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-_decoder: Final = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
-"""Given text and not bytes: of bytes it would guess an encoding, and let halves of surrogates pass."""
-
-
-def strict_json(raw: bytes) -> Any:
-    """The value of JSON in UTF-8, no key twice, no NaN; raises `ValueError` or `RecursionError`."""
-    return _decoder.decode(raw.decode("utf-8"))
 
 
 async def body_bytes(request: Request, *, bytes_max: int) -> bytes:

@@ -25,11 +25,12 @@ from timebank_contracts.moments import parse_date
 from timebank_contracts.tokens import Caller
 from timebank_kit.idempotency import KEY_HEADER, check_key
 from timebank_kit.problem_answers import EdgeProblem
+from timebank_kit.strict_json import parse_json
 from timebank_ledger.answers import only_entry, transfer_fields
 from timebank_ledger.api_transfers import asking_of
 from timebank_ledger.asked import single_command
 from timebank_ledger.batch import PayeeItem
-from timebank_ledger.edge import Edge, GuardedRoute, parse_json, write
+from timebank_ledger.edge import Edge, GuardedRoute, write
 from timebank_ledger.writer import Written
 
 PATH: Final = "/v1/transfers"
