@@ -16,7 +16,7 @@ from timebank_contracts.segments import SEGMENT_BYTES_MAX, parse_segment
 from timebank_contracts.streams import StreamHead, chain_start
 from timebank_federation.broker import RECORD_BYTES_MAX
 from timebank_federation.ledger_client import LedgerAway
-from timebank_federation.receiver import REGISTRY_PAUSE_SECONDS
+from timebank_federation.registry_fetch import PAUSE_SECONDS as REGISTRY_PAUSE_SECONDS
 
 STRANGER = SigningKey(bytes(range(32)))
 START_OF_STREAM = StreamHead(0, chain_start(network=NETWORK, sender="barry", generation="g1", receiver="aberdare"))

@@ -89,3 +89,16 @@ def test_a_bug_is_logged_and_seen_and_ends_no_thread(network: Network, caplog: p
         eventually(lambda: network.state("barry", transfer) == "settled")
         eventually(lambda: readiness(network, "aberdare").status_code == 200)
         assert "federation-receiver" in threads()
+
+
+def test_a_fork_of_the_registry_stops_the_threads_until_its_evidence_is_put_away(network: Network) -> None:
+    """PROTOCOL.md R6."""
+    folder = network["aberdare"].home.registry_folder
+    evidence = folder / "fork-1-0000.json"
+    evidence.write_bytes(b"{}")
+    with running(network):
+        transfer = network.send("aberdare", "barry", key="k")
+        eventually(lambda: "forked" in readiness(network, "aberdare").text)
+        assert network.state("aberdare", transfer) == "sent"
+        evidence.unlink()
+        eventually(lambda: network.state("aberdare", transfer) == "settled")

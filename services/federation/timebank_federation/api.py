@@ -16,14 +16,17 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry
 
+from timebank_contracts.errors import Malformed
 from timebank_contracts.names import Identity
 from timebank_contracts.problems import problem
+from timebank_contracts.registry import REGISTRY_BYTES_MAX
 from timebank_contracts.tokens import Caller, Issuer, Rejected, audience, bearer, peer_issuers
 from timebank_federation.ledger_client import LedgerAway
 from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
 from timebank_kit.clock import Clock
+from timebank_kit.idempotency import KEY_HEADER, check_key
 from timebank_kit.key_set import KeysAway
 from timebank_kit.metrics import CONTENT_TYPE, exposition
 from timebank_kit.oidc import OutsideIssuer, caller_of
@@ -33,7 +36,8 @@ from timebank_kit.strict_json import JSON_TYPE, check_type
 from timebank_kit.web import BodyLimit
 
 REGISTRY_TYPE: Final = "application/vnd.dsse+json"
-BODY_BYTES_MAX: Final = 65_536
+BODY_BYTES_MAX: Final = REGISTRY_BYTES_MAX
+QUESTION_BYTES_MAX: Final = 65_536
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _BYTES: Final[dict[str, object]] = {"application/octet-stream": {}}
 
@@ -160,6 +164,8 @@ def get_segment(
     """One segment with the messages after a position, cut and signed now, for the peer `to` alone."""
     if "federation" not in caller.scopes or caller.issuer != to:
         raise EdgeProblem("forbidden", "A peer reads its own stream only.")
+    if (why := door.registries.fork) is not None:
+        raise EdgeProblem("not_ready", why)
     if (sender_node, generation) != (door.identity.node, door.identity.generation):
         raise EdgeProblem("stream_unknown", "This node serves its own streams of its present generation.")
     segment = door.sender.segment_after(to, after, limit=limit)
@@ -181,6 +187,8 @@ async def ask_payee(door: TheDoor, request: Request) -> Response:
     """A peer's question for a member's receiving address, passed on to the directory, which judges the token."""
     check_type(request, JSON_TYPE)
     body = await request.body()
+    if len(body) > QUESTION_BYTES_MAX:
+        raise EdgeProblem("too_large", f"This route takes at most {QUESTION_BYTES_MAX} bytes.")
     headers = {"Content-Type": "application/json", "Authorization": request.headers.get("authorization", "")}
     try:
         answer = await run_in_threadpool(door.directory.post, "/v1/payees", content=body, headers=headers)
@@ -207,6 +215,34 @@ def get_registry(door: TheDoor, version: str) -> Response:
     return Response(envelopes[wanted], media_type=REGISTRY_TYPE, headers={"X-Registry-Version": str(wanted)})
 
 
+@router.put(
+    "/v1/federation/registry",
+    operation_id="putRegistry",
+    tags=["operators"],
+    openapi_extra={
+        **needs("operate", keyed=True),
+        "requestBody": {"required": True, "content": {"application/octet-stream": {}}},
+    },
+)
+async def put_registry(door: TheDoor, request: Request, caller: TheCaller) -> dict[str, Any]:
+    """Take the registry's next version from an operator; peers fetch it from here. The one in force changes nothing."""
+    if "operate" not in caller.scopes:
+        raise EdgeProblem("forbidden", "This needs the scope operate.")
+    check_key(request.headers.get(KEY_HEADER))
+    envelope = await request.body()
+    return await run_in_threadpool(_take_registry, door, envelope)
+
+
+def _take_registry(door: Door, envelope: bytes) -> dict[str, Any]:
+    try:
+        registry = door.registries.add(envelope)
+    except Malformed as error:
+        raise EdgeProblem("registry_invalid", str(error)) from error
+    door.receiver.hand_over_registries()
+    refused = door.receiver.registry_refused
+    return {"version": registry.version, "sha256": registry.sha256, "refused_by_ledger": refused}
+
+
 @router.get(
     "/v1/federation/state", operation_id="getFederationState", tags=["operators"], openapi_extra=needs("operate")
 )
@@ -218,6 +254,7 @@ def get_state(door: TheDoor, caller: TheCaller) -> dict[str, Any]:
     return {
         "broker_away": door.sender.broker_away,
         "registry": door.registries.version,
+        "registry_forked": door.registries.fork,
         "registry_refused": receiver.registry_refused,
         "segments": dict(receiver.counts),
         "quarantined": len(quarantine.kept),

@@ -121,7 +121,12 @@ def open_federation(
         on_registry=sender.load,
     )
     worker = Worker(
-        sender=sender, receiver=receiver, inbox=inbox, poll_seconds=poll_seconds, prepare=receiver.hand_over_registries
+        sender=sender,
+        receiver=receiver,
+        inbox=inbox,
+        poll_seconds=poll_seconds,
+        prepare=receiver.hand_over_registries,
+        forked=lambda: registries.fork,
     )
     app = make_app(
         identity=identity,
@@ -130,7 +135,7 @@ def open_federation(
         registries=registries,
         clock=clock,
         operators=Issuer(f"{identity.node}/directory", (token_public,), SCOPES - {"federation"}),
-        metrics=_metrics(_Figures(sender, receiver, worker)),
+        metrics=_metrics(_Figures(sender, receiver, worker, registries)),
         trouble=lambda: worker.trouble,
         directory=directory_http,
         outside=outside,
@@ -158,6 +163,7 @@ class _Figures(Collector):
     sender: Sender
     receiver: Receiver
     worker: Worker
+    registries: Registries
 
     def collect(self) -> list[CounterMetricFamily | GaugeMetricFamily]:
         segments = CounterMetricFamily(
@@ -181,6 +187,14 @@ class _Figures(Collector):
             ),
             GaugeMetricFamily(
                 "timebank_federation_registry_refused", "1: the ledger refuses the latest registry.", value=refused
+            ),
+            GaugeMetricFamily(
+                "timebank_federation_registry_forked",
+                "1: two signed documents of one registry version; nothing passes between towns.",
+                value=int(self.registries.fork is not None),
+            ),
+            GaugeMetricFamily(
+                "timebank_federation_registry_version", "The registry in force.", value=self.registries.version
             ),
             GaugeMetricFamily("timebank_federation_broker_away", "1: no broker.", value=int(self.sender.broker_away)),
             GaugeMetricFamily(

@@ -31,6 +31,7 @@ from timebank_federation.ledger_client import LedgerAway, LedgerClient, LedgerRe
 from timebank_federation.peer_door import PeerDoor
 from timebank_federation.quarantine import Quarantine
 from timebank_federation.registries import Registries
+from timebank_federation.registry_fetch import RegistryFetch
 from timebank_federation.sender import Sender
 from timebank_kit.clock import Clock
 
@@ -40,8 +41,6 @@ PULL_SECONDS_MAX: Final = 30.0
 """Time for one go: no peer waits for long behind another that answers slowly."""
 HELD_MAX: Final = 64
 """Segments that wait for a newer registry, one for each sender."""
-REGISTRY_PAUSE_SECONDS: Final = 10.0
-"""Between two rounds of asking for a newer registry: whoever can write to the topic can claim any version."""
 _JUDGED: Final = frozenset({"fresh", "duplicate", "gap", "stops", "frozen"})
 _log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class Receiver:
         self._one_at_a_time = threading.RLock()
         self._waiting: deque[BrokerRecord] = deque()
         self._held: dict[str, bytes] = {}
-        self._ask_again_at = clock.monotonic()
+        self._fetch = RegistryFetch(me=identity.node, registries=registries, door=door, clock=clock)
         self._handed_over = 0
         self._opened_at = clock.monotonic()
         self._spoke_at: dict[str, float] = {}
@@ -216,6 +215,8 @@ class Receiver:
         Raises:
             LedgerAway: to be tried again.
         """
+        with self._one_at_a_time:
+            self._fetch.poll()
         self.hand_over_registries()
         self._take_held()
         registry = self._registries.latest
@@ -287,27 +288,10 @@ class Receiver:
 
     def _fetch_registry(self, version: int) -> bool:
         """Ask peers for the versions that are missing here up to `version`; says whether one was accepted."""
-        before, now = self._registries.version, self._clock.monotonic()
-        if version <= before or now < self._ask_again_at:
+        if not self._fetch.up_to(version):
             return False
-        self._ask_again_at = now + REGISTRY_PAUSE_SECONDS
-        registry = self._registries.latest
-        for node in registry.nodes if registry is not None else ():
-            if node.node != self._identity.node:
-                self._fetch_registry_from(node, version)
         self.hand_over_registries()
-        return self._registries.version > before
-
-    def _fetch_registry_from(self, node: RegisteredNode, version: int) -> None:
-        while self._registries.version < version:
-            envelope = self._door.registry(node, self._registries.version + 1)
-            if envelope is None:
-                return
-            try:
-                self._registries.add(envelope)
-            except Malformed as error:
-                _log.warning("registry refused", extra={"peer": node.node, "reason": str(error)})
-                return
+        return True
 
     def _hold(self, sender: str, raw: bytes) -> str:
         """Keep a segment whose sender holds a newer registry, until it is here; the latest of each sender."""
@@ -318,7 +302,7 @@ class Receiver:
         return "held"
 
     def _take_held(self) -> None:
-        if not self._held or self._clock.monotonic() < self._ask_again_at:
+        if not self._held or self._fetch.rests:
             return
         with self._one_at_a_time:
             for sender in list(self._held):

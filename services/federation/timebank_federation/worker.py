@@ -22,6 +22,8 @@ LINGER_SECONDS = 0.02
 """After entries that concern no peer: local transfers come by the thousand, and each look is a request."""
 SILENT_SECONDS = 90.0
 """A peer that was not heard for so long is asked, although there is a broker."""
+FORKED_SECONDS = 5.0
+"""Between two looks whether the evidence of a fork was put away."""
 PAUSE_SECONDS_FIRST = 0.2
 PAUSE_SECONDS_MAX = 10.0
 _log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class Worker:
         inbox: this node's topic, None without a broker.
         poll_seconds: pause between polls of peers while there is no broker.
         prepare: is called until it does not raise, before all else.
+        forked: why nothing may pass between towns, None while all is well; asked before each step.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Worker:
         inbox: Inbox | None,
         poll_seconds: float,
         prepare: Callable[[], object],
+        forked: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._sender = sender
         self._receiver = receiver
@@ -51,6 +55,7 @@ class Worker:
         self._inbox_away = inbox is None
         self._poll_seconds = poll_seconds
         self._prepare = prepare
+        self._forked = forked
         self._preparing = threading.Lock()
         self._is_prepared = False
         self._stopping = threading.Event()
@@ -85,6 +90,10 @@ class Worker:
     def _run(self, name: str, step: Callable[[], object]) -> None:
         pause = PAUSE_SECONDS_FIRST
         while not self._stopping.is_set():
+            if (why := self._forked()) is not None:
+                self._reasons[name] = why
+                self._stopping.wait(FORKED_SECONDS)
+                continue
             try:
                 self._prepare_once()
                 step()
