@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from timebank_contracts.problems import problem
+from timebank_kit.deadline import Deadline
 from timebank_kit.heads import HeadLimit
 from timebank_kit.problem_answers import answer_problem, in_language
 
@@ -102,7 +103,7 @@ class BodyLimit:
         parts: list[bytes] = []
         left, more = self._bytes_max, True
         try:
-            async with asyncio.timeout(self._seconds_max):
+            with Deadline(self._seconds_max):
                 while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
