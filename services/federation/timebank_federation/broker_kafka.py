@@ -2,7 +2,7 @@
 
 The consumer's own defaults would lose records here (latest, auto-commit, read-uncommitted, topics made by accident);
 each is overridden in `CONSUMER_SETTINGS`, which a test asserts. Its position is a hint: the chain is the truth.
-Reading order: `KafkaOutbox`, `KafkaInbox`, `_reach` (why there is no way in), `make_topics`.
+Reading order: `KafkaOutbox`, `KafkaInbox`, `make_topics`; `broker_knock` says why there is no way in.
 Source: design pages 2, 9 and 11; PROTOCOL.md K1 to K4.
 """
 
@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import socket
 from collections.abc import Sequence
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import (
-    KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
@@ -25,9 +23,9 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
-from kafka.net.compat import KafkaNetClient
 
 from timebank_federation.broker import BrokerAway, BrokerRecord, TopicAway
+from timebank_federation.broker_knock import NoWayIn, knock
 from timebank_federation.broker_security import PLAIN, KafkaSecurity
 from timebank_federation.topics import (
     DAY_MILLISECONDS,
@@ -95,7 +93,7 @@ class KafkaOutbox:
     def send(self, topic: str, *, key: str, value: bytes) -> None:
         try:
             if self._producer is None:
-                _reach(self._bootstrap, self._security)
+                knock(self._bootstrap, self._security)
                 self._producer = KafkaProducer(
                     bootstrap_servers=self._bootstrap, **PRODUCER_SETTINGS, **self._security.client_settings()
                 )
@@ -103,15 +101,20 @@ class KafkaOutbox:
             future = self._producer.send(topic, key=key.encode("ascii"), value=value, partition=0)
             future.get(timeout=SEND_SECONDS)
         except TopicAuthorizationFailedError as error:
+            # The client would say the same of every other topic from now on.
+            self.close()
             raise TopicAway(
                 f"Kafka at {self._bootstrap} lets this node not write to {topic}: run `timebank kafka apply` with the "
                 "registry in force."
             ) from error
         except _OF_ONE_TOPIC as error:
             raise TopicAway(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
+        except NoWayIn as reason:
+            self.close()
+            raise BrokerAway(f"Kafka at {self._bootstrap} cannot be used: {reason}.") from reason
         except KafkaError as error:
             self.close()
-            raise BrokerAway(f"Kafka at {self._bootstrap} did not take a record: {_say(error)}.") from error
+            raise BrokerAway(f"Kafka at {self._bootstrap} did not take a record: {type(error).__name__}.") from error
 
     def close(self) -> None:
         if self._producer is not None:
@@ -125,49 +128,8 @@ def _find(producer: KafkaProducer, bootstrap: str, security: KafkaSecurity, topi
     try:
         producer.partitions_for(topic)
     except KafkaTimeoutError as error:
-        _reach(bootstrap, security)
+        knock(bootstrap, security)
         raise UnknownTopicOrPartitionError(topic) from error
-
-
-class _NoWayIn(KafkaConnectionError):  # type: ignore[misc]  # the client has no types
-    """No broker lets us in; the text says why."""
-
-
-def _say(error: Exception) -> str:
-    return str(error.args[0]) if isinstance(error, _NoWayIn) else type(error).__name__
-
-
-def _reach(bootstrap: str, security: KafkaSecurity) -> None:
-    """Raise `_NoWayIn` unless a broker lets us in: the client would try for long, leak sockets, and not say why."""
-    reason = "no broker is named"
-    for address in bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=TOPIC_MILLISECONDS / 1000):
-                pass
-            _knock(address.strip(), security)
-        except (OSError, ValueError) as error:
-            reason = str(error)
-        except KafkaError as error:
-            reason = security.explain(str(error))
-        else:
-            return
-    raise _NoWayIn(reason)
-
-
-def _knock(address: str, security: KafkaSecurity) -> None:
-    """One connection with the client's own TLS and SCRAM; raises what went wrong in it (see `test_secured_broker`)."""
-    client = KafkaNetClient(bootstrap_servers=address, **security.client_settings())
-    manager = client._manager
-
-    async def connect() -> None:
-        (broker, *_) = manager.cluster.bootstrap_brokers()
-        await manager.get_connection(broker.node_id, timeout_ms=PROOF_MILLISECONDS)
-
-    try:
-        manager.run(connect)
-    finally:
-        client.close()
 
 
 class KafkaInbox:
@@ -204,9 +166,12 @@ class KafkaInbox:
                 f"Kafka at {self._bootstrap} lets this node not read {self._topic}: run `timebank kafka apply` "
                 "with the registry in force."
             ) from error
+        except NoWayIn as reason:
+            self.close()
+            raise BrokerAway(f"Kafka at {self._bootstrap} cannot be used: {reason}.") from reason
         except (KafkaError, ValueError) as error:
             self.close()
-            raise BrokerAway(f"Kafka at {self._bootstrap} cannot be read: {_say(error)}.") from error
+            raise BrokerAway(f"Kafka at {self._bootstrap} cannot be read: {type(error).__name__}.") from error
         records = [
             BrokerRecord(record.offset, (record.key or b"").decode("ascii", "replace"), record.value or b"")
             for record in found.get(self._partition, [])
@@ -223,7 +188,7 @@ class KafkaInbox:
             _log.warning("records given up by the broker", extra={"topic": self._topic, "count": first - self._next})
 
     def _connect(self) -> KafkaConsumer:
-        _reach(self._bootstrap, self._security)
+        knock(self._bootstrap, self._security)
         consumer = KafkaConsumer(
             bootstrap_servers=self._bootstrap, **CONSUMER_SETTINGS, **self._security.client_settings()
         )
@@ -286,6 +251,11 @@ def make_topics(
             )
             with contextlib.suppress(TopicAlreadyExistsError):
                 admin.create_topics([new])
+    except TopicAuthorizationFailedError as error:
+        raise BrokerAway(
+            f"Kafka at {bootstrap} shows this node no topic {topic} and lets it make none: run `timebank kafka apply` "
+            "with the registry in force."
+        ) from error
     except KafkaError as error:
         raise BrokerAway(f"Kafka at {bootstrap} refuses to make a topic: {type(error).__name__}.") from error
     finally:
@@ -295,9 +265,11 @@ def make_topics(
 def open_admin(bootstrap: str, security: KafkaSecurity) -> KafkaAdminClient:
     """An administrator's client that has found the brokers; to be closed. Raises `BrokerAway`."""
     try:
-        _reach(bootstrap, security)
+        knock(bootstrap, security)
         return KafkaAdminClient(
             bootstrap_servers=bootstrap, bootstrap_timeout_ms=CONNECT_MILLISECONDS, **security.client_settings()
         )
+    except NoWayIn as reason:
+        raise BrokerAway(f"Kafka at {bootstrap} cannot be used: {reason}.") from reason
     except KafkaError as error:
-        raise BrokerAway(f"Kafka at {bootstrap} cannot be reached: {_say(error)}.") from error
+        raise BrokerAway(f"Kafka at {bootstrap} cannot be reached: {type(error).__name__}.") from error

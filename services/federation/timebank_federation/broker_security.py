@@ -1,7 +1,6 @@
 """How this node proves to the broker who it is: SCRAM over TLS, a certificate, both, or nothing at all on one machine.
 
-Secrets are files that only we can read. What a broker refuses is told in sentences that say what to look at; the client
-itself would retry in silence until its time is over.
+Secrets are files that only we can read. What a broker refuses is told by `broker_knock`.
 Source: design page 11, "Secured"; issue 5, point 4.
 """
 
@@ -19,7 +18,7 @@ from timebank_kit.oidc import OidcSettings
 from timebank_kit.settings import SettingRefused
 
 MECHANISM: Final = "SCRAM-SHA-512"
-_PREFIX: Final = "TIMEBANK_FEDERATION_KAFKA_"
+PREFIX: Final = "TIMEBANK_FEDERATION_KAFKA_"
 
 
 class KafkaSettings(OidcSettings):
@@ -63,33 +62,8 @@ class KafkaSecurity:
             }
         return settings
 
-    def explain(self, error: str) -> str:
-        """What a failed connection most likely means, as a sentence."""
-        said = error.lower()
-        if "verify failed" in said:
-            return f"its certificate is not one that {_PREFIX}CA_FILE vouches for ({_inner(error)})"
-        if "alert" in said:
-            return (
-                "it refuses our certificate, which may be missing, have expired, or be signed by an authority that it "
-                f"does not know: renew {_PREFIX}CERTIFICATE_FILE and {_PREFIX}KEY_FILE"
-            )
-        if "handshake" in said:
-            return f"it does not speak TLS at this port: see its listeners and {_PREFIX}SECURITY_PROTOCOL"
-        if "sasl" in said or (self.protocol == "SASL_SSL" and "disconnected" in said):
-            return (
-                f"it does not let {self.user} in by {MECHANISM}: see {_PREFIX}USER and {_PREFIX}PASSWORD_FILE, and "
-                "that the user was made at the broker"
-            )
-        if "disconnected" in said:
-            return f"it ends the connection at once: see its listeners and {_PREFIX}SECURITY_PROTOCOL"
-        return error
-
 
 PLAIN: Final = KafkaSecurity()
-
-
-def _inner(error: str) -> str:
-    return error.rpartition("verify failed: ")[2].partition(" (_ssl")[0]
 
 
 def read_security(settings: KafkaSettings) -> KafkaSecurity:
@@ -103,18 +77,18 @@ def read_security(settings: KafkaSettings) -> KafkaSecurity:
     files = (settings.kafka_ca_file, settings.kafka_certificate_file, settings.kafka_key_file)
     if protocol == "PLAINTEXT" and (any(files) or settings.kafka_user or settings.kafka_password_file):
         raise SettingRefused(
-            f"Set {_PREFIX}SECURITY_PROTOCOL to SSL or SASL_SSL: with PLAINTEXT the other settings do nothing."
+            f"Set {PREFIX}SECURITY_PROTOCOL to SSL or SASL_SSL: with PLAINTEXT the other settings do nothing."
         )
     if (settings.kafka_certificate_file is None) != (settings.kafka_key_file is None):
-        raise SettingRefused(f"Set {_PREFIX}CERTIFICATE_FILE and {_PREFIX}KEY_FILE together, or neither.")
+        raise SettingRefused(f"Set {PREFIX}CERTIFICATE_FILE and {PREFIX}KEY_FILE together, or neither.")
     if protocol == "SSL" and settings.kafka_certificate_file is None:
         raise SettingRefused(
-            f"With SSL the node proves itself by {_PREFIX}CERTIFICATE_FILE and {_PREFIX}KEY_FILE: set them."
+            f"With SSL the node proves itself by {PREFIX}CERTIFICATE_FILE and {PREFIX}KEY_FILE: set them."
         )
     if protocol == "SASL_SSL" and (settings.kafka_user is None or settings.kafka_password_file is None):
-        raise SettingRefused(f"With SASL_SSL set {_PREFIX}USER and {_PREFIX}PASSWORD_FILE.")
+        raise SettingRefused(f"With SASL_SSL set {PREFIX}USER and {PREFIX}PASSWORD_FILE.")
     if protocol == "SSL" and (settings.kafka_user or settings.kafka_password_file):
-        raise SettingRefused(f"{_PREFIX}USER and {_PREFIX}PASSWORD_FILE count with SASL_SSL only: unset them.")
+        raise SettingRefused(f"{PREFIX}USER and {PREFIX}PASSWORD_FILE count with SASL_SSL only: unset them.")
     security = KafkaSecurity(
         protocol=protocol,
         ca_file=settings.kafka_ca_file,
@@ -131,9 +105,9 @@ def _password(path: Path) -> str:
     try:
         text = read_secret(path).decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise SettingRefused(f"{_PREFIX}PASSWORD_FILE names a file that is no text.") from error
+        raise SettingRefused(f"{PREFIX}PASSWORD_FILE names a file that is no text.") from error
     if not text:
-        raise SettingRefused(f"{_PREFIX}PASSWORD_FILE names an empty file: write the password into it.")
+        raise SettingRefused(f"{PREFIX}PASSWORD_FILE names an empty file: write the password into it.")
     return text
 
 
@@ -145,7 +119,7 @@ def _try_files(security: KafkaSecurity) -> None:
             context.load_verify_locations(security.ca_file)
         except OSError as error:
             raise SettingRefused(
-                f"{_PREFIX}CA_FILE names a file without certificates in PEM: {security.ca_file}."
+                f"{PREFIX}CA_FILE names a file without certificates in PEM: {security.ca_file}."
             ) from error
     if security.certificate_file is not None and security.key_file is not None:
         read_secret(security.key_file)
@@ -154,5 +128,5 @@ def _try_files(security: KafkaSecurity) -> None:
             context.load_cert_chain(security.certificate_file, security.key_file, password="")
         except OSError as error:
             raise SettingRefused(
-                f"{_PREFIX}CERTIFICATE_FILE and {_PREFIX}KEY_FILE are no certificate with its unencrypted key (PEM)."
+                f"{PREFIX}CERTIFICATE_FILE and {PREFIX}KEY_FILE are no certificate with its unencrypted key (PEM)."
             ) from error

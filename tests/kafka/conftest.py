@@ -1,0 +1,31 @@
+"""One secured broker for all tests of this folder: starting one takes seconds."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.servers.errors import ServerMissing
+from deploy.servers.kafka import find_java
+from tests.kafka.secured import Secured, secured_broker
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    try:
+        find_java()
+    except ServerMissing as missing:
+        pytest.skip(str(missing))
+    with secured_broker(tmp_path_factory.mktemp("secured")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def quiet_client(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What the client logs would be kept to the end of the run, and its sockets with it."""
+    caplog.set_level(logging.CRITICAL, logger="kafka")
+    yield
+    gc.collect()
