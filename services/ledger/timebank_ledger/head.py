@@ -18,8 +18,8 @@ _CONTENT = re.compile(rb"([0-9]{1,16}) ([0-9a-f]{64})\n")
 
 
 WAYS_OUT: Final = (
-    "Restore the newer journal: a mirror has it whole (timebank restore); if nobody has it, let the network's operators "
-    "open a new generation."
+    "Restore the newer journal: a mirror has it whole (timebank restore); if nobody has it, let the network's "
+    "operators open a new generation."
 )
 """What is told to the operator of a node that was rolled back."""
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from timebank_contracts.errors import Malformed, Refusal
 from timebank_node.cli_kafka import app as kafka_app
+from timebank_node.cli_mirror import mirror, restore
 from timebank_node.cli_network import app as network_app
 from timebank_node.cli_sandbox import app as sandbox_app
 
@@ -48,6 +49,8 @@ app.add_typer(client_app, name="client")
 app.add_typer(export_app, name="export")
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(kafka_app, name="kafka")
+app.command("mirror")(mirror)
+app.command("restore")(restore)
 
 Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
 Port = Annotated[int, typer.Option(help="Port to serve on; 0: a free one.", min=0, max=65535)]
