@@ -267,6 +267,7 @@ def _tell_federation(town: FederatedTown, barry: FederatedTown) -> dict[str, Jso
         ask("getSegment", query={"after": 0}, sender_node="aberdare", generation="g1", to="barry")
         ask("askPayee", body={"handle": "bryn"})
         ask("getRegistry", version="latest")
+        ask("putRegistry", body=town.federation.registries.envelopes[1])
         ask("getFederationState")
         for name in ("isAlive", "isReady", "getMetrics", "getOpenapi"):
             ask(name)

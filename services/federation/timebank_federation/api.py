@@ -40,6 +40,7 @@ BODY_BYTES_MAX: Final = REGISTRY_BYTES_MAX
 QUESTION_BYTES_MAX: Final = 65_536
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _BYTES: Final[dict[str, object]] = {"application/octet-stream": {}}
+_BINARY: Final = {"type": "string", "format": "binary"}
 
 router = APIRouter()
 
@@ -221,7 +222,7 @@ def get_registry(door: TheDoor, version: str) -> Response:
     tags=["operators"],
     openapi_extra={
         **needs("operate", keyed=True),
-        "requestBody": {"required": True, "content": {"application/octet-stream": {}}},
+        "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": _BINARY}}},
     },
 )
 async def put_registry(door: TheDoor, request: Request, caller: TheCaller) -> dict[str, Any]:
