@@ -148,6 +148,8 @@ def _streams(story: Story, town: Town, barry: Town) -> None:
     gift = {"payer": "alys", "payee": {"node": "aberdare", "alias": alias}, "minutes": 20, "purpose": "gift"}
     assert there.post("/v1/transfers", gift).status_code == 201
     ask("takeSegment", body=segment_from(barry, "aberdare", after=0))
+    ask("refundTransfer", status=201, body={"minutes": 5}, transfer="barry.g1.aberdare.1")
+    ask("thankForTransfer", status=201, body={"side": "payee"}, transfer="barry.g1.aberdare.1")
     ask("readMessages", query={"after": 0}, peer="barry")
     forged = segment_from(barry, "aberdare", after=1, messages=[b"{}"])
     ask("takeSegment", body=forged)

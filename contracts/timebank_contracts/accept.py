@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from timebank_contracts import messages as m
 from timebank_contracts.errors import Breach, Refusal
+from timebank_contracts.rules_between import open_transfer, sent_data
+from timebank_contracts.rules_claims_between import claimed_data, named_claim
 from timebank_contracts.rules_streams import Stale, check_heard, check_statement, decode_incoming
-from timebank_contracts.rules_transfers import open_transfer, sent_data
+from timebank_contracts.rules_thanks import thanked_side
 from timebank_contracts.segments import Segment, is_signed_by
 from timebank_contracts.state import Book, PeerState
 from timebank_contracts.streams import fold
@@ -106,10 +108,17 @@ def _check_messages(book: Book, peer: PeerState, fresh: list[bytes]) -> None:
 
 def _check_message(book: Book, peer: PeerState, raw: bytes, position: int, decided: set[str]) -> None:
     message = decode_incoming(book, peer, raw, position)
-    if isinstance(message, m.TransferSentMessage):
-        sent_data(message, peer, position)
-        return
-    open_transfer(book, peer, message, position)
-    if message.data.transfer in decided:
-        raise Breach("decision_unfounded", position, "The transfer was decided before.")
-    decided.add(message.data.transfer)
+    match message:
+        case m.TransferSentMessage():
+            sent_data(message, peer, position)
+        case m.ClaimMadeMessage():
+            claimed_data(message, peer, position)
+        case m.ClaimWithdrawnMessage() | m.ClaimDisputedMessage():
+            named_claim(book, message, peer, position)
+        case m.ThanksGivenMessage():
+            thanked_side(book, message, peer, position)
+        case _:
+            open_transfer(book, peer, message, position)
+            if message.data.transfer in decided:
+                raise Breach("decision_unfounded", position, "The transfer was decided before.")
+            decided.add(message.data.transfer)

@@ -15,15 +15,18 @@ from msgspec import UNSET
 from timebank_contracts import entries as e
 from timebank_contracts import (
     rules_accounts,
+    rules_between,
     rules_claims,
+    rules_claims_between,
     rules_closing,
     rules_money,
     rules_reversal,
     rules_streams,
+    rules_thanks,
     rules_transfers,
 )
 from timebank_contracts.errors import Refusal
-from timebank_contracts.rules_reversal import Read
+from timebank_contracts.rules_refunds import Read
 from timebank_contracts.state import Book
 
 __all__ = ["READING", "RULES", "Book", "Read", "apply"]
@@ -47,25 +50,40 @@ RULES: Final[dict[type[e.Entry], Rule]] = {
     e.PeerThawed: rules_streams.peer_thawed,
     e.SegmentAcceptedEntry: rules_streams.segment_accepted,
     e.TransferPosted: rules_transfers.posted,
-    e.TransferSent: rules_transfers.sent,
-    e.TransferReceived: rules_transfers.received,
-    e.TransferRejected: rules_transfers.rejected,
-    e.TransferSettled: rules_transfers.settled,
-    e.TransferReturned: rules_transfers.returned,
+    e.TransferSettled: rules_between.settled,
+    e.TransferReturned: rules_between.returned,
     e.ClaimMadeEntry: rules_claims.claim_made,
-    e.ClaimWithdrawn: rules_claims.claim_withdrawn,
-    e.ClaimDisputedEntry: rules_claims.claim_disputed,
+    e.ClaimSentEntry: rules_claims_between.claim_sent,
+    e.ClaimReceived: rules_claims_between.claim_received,
+    e.ClaimRefusedEntry: rules_claims_between.claim_refused,
+    e.ClaimWithdrawn: rules_claims_between.claim_withdrawn,
+    e.ClaimDisputedEntry: rules_claims_between.claim_disputed,
     e.ClaimUpheld: rules_claims.claim_upheld,
-    e.ClaimExpired: rules_claims.claim_expired,
+    e.ClaimExpired: rules_claims_between.claim_expired,
 }
 READING: Final[dict[type[e.Entry], Callable[[Book, Any, Read], None]]] = {
+    e.TransferSent: rules_between.sent,
+    e.TransferReceived: rules_between.received,
+    e.TransferRejected: rules_between.rejected,
     e.TransferReversed: rules_reversal.reversed_,
+    e.ThanksGivenEntry: rules_thanks.thanks_given,
     e.MoneyRecordedEntry: rules_money.money_recorded,
 }
 """Rules of entries that name an earlier entry of the journal, and read it."""
 
-CAUSED: Final = frozenset({e.TransferReceived, e.TransferRejected, e.TransferSettled, e.TransferReturned})
-"""Entries that follow from a peer's message: only they have `in`, and only they stand between a segment's messages."""
+CAUSED: Final = frozenset(
+    {
+        e.TransferReceived,
+        e.TransferRejected,
+        e.TransferSettled,
+        e.TransferReturned,
+        e.ClaimReceived,
+        e.ClaimRefusedEntry,
+    }
+)
+"""Entries that follow from a peer's message: they have `in`, and stand between a segment's messages."""
+EITHER: Final = frozenset({e.ClaimWithdrawn, e.ClaimDisputedEntry, e.ThanksGivenEntry})
+"""Entries that a person here may cause, or a peer's message."""
 
 
 def _nothing(position: int) -> None:
@@ -91,8 +109,8 @@ def apply(book: Book, entry: e.Entry, *, read: Read = _nothing) -> None:
         raise Refusal("time_order")
     if book.identity is None and entry.n == 0 and type(entry) is not e.NodeOpened:
         raise Refusal("node_not_opened")
-    caused = type(entry) in CAUSED
-    if caused != (entry.in_ is not UNSET) or caused != (book.pending is not None):
+    caused = entry.in_ is not UNSET
+    if caused != (book.pending is not None) or (caused != (type(entry) in CAUSED) and type(entry) not in EITHER):
         raise Refusal("segment_pending")
     rule = RULES.get(type(entry))
     if rule is not None:

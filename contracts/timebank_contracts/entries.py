@@ -25,6 +25,9 @@ from timebank_contracts.entry_data import (
     ClaimDisputed,
     ClaimMade,
     ClaimNamed,
+    ClaimPut,
+    ClaimRefused,
+    ClaimSent,
     Frozen,
     MoneyRecorded,
     Opened,
@@ -39,6 +42,7 @@ from timebank_contracts.entry_data import (
     SentTo,
     Settled,
     Shares,
+    ThanksGiven,
     Thawed,
 )
 from timebank_contracts.errors import Malformed
@@ -60,6 +64,9 @@ __all__ = [
     "ClaimDisputed",
     "ClaimMade",
     "ClaimNamed",
+    "ClaimPut",
+    "ClaimRefused",
+    "ClaimSent",
     "Frozen",
     "MoneyRecorded",
     "Opened",
@@ -74,6 +81,7 @@ __all__ = [
     "SentTo",
     "Settled",
     "Shares",
+    "ThanksGiven",
     "Thawed",
 ]
 """What entries say is imported from here together with them."""
@@ -192,6 +200,18 @@ class ClaimMadeEntry(Entry, frozen=True, kw_only=True, tag="claim.made"):
     data: ClaimMade
 
 
+class ClaimSentEntry(Entry, frozen=True, kw_only=True, tag="claim.sent"):
+    data: ClaimSent
+
+
+class ClaimReceived(Entry, frozen=True, kw_only=True, tag="claim.received"):
+    data: ClaimPut
+
+
+class ClaimRefusedEntry(Entry, frozen=True, kw_only=True, tag="claim.refused"):
+    data: ClaimRefused
+
+
 class ClaimWithdrawn(Entry, frozen=True, kw_only=True, tag="claim.withdrawn"):
     data: ClaimNamed
 
@@ -206,6 +226,10 @@ class ClaimUpheld(Entry, frozen=True, kw_only=True, tag="claim.upheld"):
 
 class ClaimExpired(Entry, frozen=True, kw_only=True, tag="claim.expired"):
     data: ClaimNamed
+
+
+class ThanksGivenEntry(Entry, frozen=True, kw_only=True, tag="thanks.given"):
+    data: ThanksGiven
 
 
 class MoneyRecordedEntry(Entry, frozen=True, kw_only=True, tag="money.recorded"):
@@ -236,10 +260,14 @@ AnyEntry = (
     | TransferRejected
     | TransferReversed
     | ClaimMadeEntry
+    | ClaimSentEntry
+    | ClaimReceived
+    | ClaimRefusedEntry
     | ClaimWithdrawn
     | ClaimDisputedEntry
     | ClaimUpheld
     | ClaimExpired
+    | ThanksGivenEntry
     | MoneyRecordedEntry
 )
 

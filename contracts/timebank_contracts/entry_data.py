@@ -18,6 +18,7 @@ from timebank_contracts.fields import (
     Alias,
     Ceiling,
     ClaimDays,
+    ClaimRefusal,
     ConfirmedBy,
     Currency,
     Day,
@@ -43,6 +44,7 @@ from timebank_contracts.fields import (
     SettledBy,
     StreamPosition,
     SupportReason,
+    ThanksSide,
     TransferId,
     Version,
 )
@@ -173,6 +175,10 @@ class SentTo(_Data, frozen=True):
     confirmed_by: ConfirmedBy | UnsetType = UNSET
     programme: AccountId | UnsetType = UNSET
     """Kept here: neither leaves the town."""
+    claim: TransferId | UnsetType = UNSET
+    """The claim from the peer that it confirms."""
+    original: JournalPosition | UnsetType = UNSET
+    """A refund's: of the entry that received what is given back."""
 
 
 class Settled(_Data, frozen=True):
@@ -205,13 +211,42 @@ class ClaimMade(_Data, frozen=True):
     """What both had agreed in a booking: the most that the rule may confirm by itself."""
 
 
+class ClaimSent(_Data, frozen=True):
+    """A claim on somebody in another town; its message says the rest."""
+
+    giver: AccountId
+    peer: Node
+    programme: AccountId | UnsetType = UNSET
+
+
+class ClaimPut(_Data, frozen=True):
+    """A peer's claim, put to the account of the address that it names."""
+
+    claim: TransferId
+    account: AccountId
+
+
 class ClaimNamed(_Data, frozen=True):
     claim: TransferId
 
 
+class ClaimRefused(_Data, frozen=True):
+    claim: TransferId
+    reason: ClaimRefusal
+
+
 class ClaimDisputed(_Data, frozen=True):
     claim: TransferId
-    reason: DisputeReason
+    reason: DisputeReason | ClaimRefusal
+
+
+class ThanksGiven(_Data, frozen=True):
+    """Thanks for a transfer: by one side of it here, or from the peer."""
+
+    transfer: TransferId
+    side: ThanksSide
+    position: JournalPosition | UnsetType = UNSET
+    """Of the entry that began the transfer here; absent for a peer's thanks."""
 
 
 class MoneyRecorded(_Data, frozen=True):

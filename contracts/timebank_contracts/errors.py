@@ -92,6 +92,7 @@ REFUSALS: Final[dict[str, str]] = {
     "programme_unknown": "No open programme has this id here; look it up among the accounts.",
     "purpose_invalid": "This purpose does not fit these accounts or this actor.",
     "reason_needed": "Support from the pot names its reason; other transfers than support, grant and correction none.",
+    "refund_exceeded": "Together, refunds give back no more than the transfer; see what was given back already.",
     "registry_invalid": "The registry must follow the one in force: version + 1, or the first.",
     "segment_invalid": "The segment's statement does not fit this node, this peer or this position.",
     "segment_pending": "The messages of the accepted segment come first, each as one entry, in order.",
@@ -100,6 +101,8 @@ REFUSALS: Final[dict[str, str]] = {
     "served_on_invalid": "served_on must be a date from 366 days ago until today.",
     "service_incomplete": "A service names its activity and the day on which it was given.",
     "stream_frozen": "The stream with this town is frozen as evidence; an operator must thaw it.",
+    "thanks_given": "This side thanked for it already; once is enough.",
+    "thanks_late": "A transfer can be thanked for within 90 days.",
     "time_order": "The entry's time is before the previous entry's.",
     "transfer_unknown": "No transfer has this id here.",
     "wrong_position": "The entry is not the next one of this journal.",
@@ -125,6 +128,8 @@ BREACHES: Final = frozenset(
         "message_misplaced",
         "decision_unfounded",
         "decision_minutes",
+        "claim_unfounded",
+        "thanks_unfounded",
     }
 )
 """What makes a validly signed message evidence (PROTOCOL.md S9)."""

@@ -37,7 +37,7 @@ ActorId = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
 
 Purpose = Literal["service", "gift", "pot", "support", "grant", "correction", "opening"]
-CrossPurpose = Literal["service", "gift"]
+CrossPurpose = Literal["service", "gift", "refund"]
 Activity = Literal[
     "transport",
     "garden",
@@ -68,6 +68,9 @@ ReversalReason = Literal["mistake", "not_given", "duplicate", "other"]
 SupportReason = Literal["welcome", "hardship", "cover", "event", "other"]
 """Why the pot, the issuer or a correction gives; coarse on purpose."""
 DisputeReason = Literal["not_given", "other_minutes", "other_day", "duplicate", "other"]
+ClaimRefusal = Literal["alias_unknown", "account_closed", "claim_limit", "expired"]
+"""Why a claim from another town cannot be put to its receiver."""
+ThanksSide = Literal["payer", "payee"]
 MoneyKind = Literal["grant", "fee", "donation", "materials", "travel", "pay", "other"]
 SettledBy = Literal["cash", "bank", "card", "voucher", "other"]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]

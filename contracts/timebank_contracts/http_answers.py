@@ -52,6 +52,14 @@ class Transfer(Model):
     )
     claim: TransferId | None = None
     """The claim that it confirmed."""
+    refunds: TransferId | None = None
+    """The transfer that it gives back."""
+    refunded_minutes: int | None = Field(
+        default=None, ge=1, description="Given back to the town that it came from, or on their way.", examples=[30]
+    )
+    thanked_by: list[Literal["payer", "payee"]] | None = Field(
+        default=None, description="Which sides thanked for it.", examples=[["payer"]]
+    )
     reversed_minutes: int | None = Field(
         default=None, ge=1, description="How many of the minutes were taken back.", examples=[30]
     )

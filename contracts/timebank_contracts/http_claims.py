@@ -10,12 +10,23 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from timebank_contracts import names
-from timebank_contracts.fields import Activity, ConfirmedBy, DisputeReason, MoneyKind, SettledBy
-from timebank_contracts.http import AccountId, Minutes, Model, Moment, Position, ProgrammeId, ServedOn, TransferId
+from timebank_contracts.fields import Activity, ConfirmedBy, DisputeReason, MoneyKind, SettledBy, ThanksSide
+from timebank_contracts.http import (
+    AccountId,
+    Minutes,
+    Model,
+    Moment,
+    PayeeThere,
+    PeerId,
+    Position,
+    ProgrammeId,
+    ServedOn,
+    TransferId,
+)
 
 CLAIMS_MAX = 500
 RECORDS_MAX = 500
-ClaimState = Literal["open", "disputed", "confirmed", "withdrawn", "expired", "reversed"]
+ClaimState = Literal["open", "disputed", "confirmed", "withdrawn", "expired", "refused", "reversed"]
 
 ClaimId = Annotated[
     str,
@@ -36,9 +47,6 @@ MinorUnits = Annotated[
 class _Claimed(Model):
     """What a claim says."""
 
-    giver: AccountId
-    """Who gave the help, and is to be credited."""
-    receiver: AccountId = Field(description="Who received the help, and is to pay.", examples=["bryn"])
     minutes: Minutes
     activity: Activity = Field(description="What was done.", examples=["garden"])
     served_on: ServedOn
@@ -54,6 +62,13 @@ class _Claimed(Model):
 class NewClaim(_Claimed):
     """I gave you so many minutes."""
 
+    giver: AccountId
+    """Who gave the help, and is to be credited."""
+    receiver: AccountId | PayeeThere = Field(
+        description="Who received the help, and is to pay: an account here, or an address in another town.",
+        examples=["bryn"],
+    )
+
 
 class NewConfirmation(Model):
     minutes: Minutes | None = Field(
@@ -66,6 +81,28 @@ class NewConfirmation(Model):
     )
 
 
+class NewRefund(Model):
+    minutes: Minutes | None = Field(
+        default=None, description="How many of the minutes received; by default all that are left.", examples=[30]
+    )
+    from_pot: bool = Field(default=False, description="The pot gives them back: a broker's word.", examples=[False])
+
+
+class NewThanks(Model):
+    side: ThanksSide | None = Field(
+        default=None, description="For whom, when the caller may speak for both sides.", examples=["payer"]
+    )
+
+
+class Thanks(Model):
+    """Thanks for a transfer; they move no minutes."""
+
+    transfer: TransferId
+    side: ThanksSide = Field(description="Who thanks.", examples=["payer"])
+    time: Moment
+    position: Position
+
+
 class NewDispute(Model):
     reason: DisputeReason = Field(description="What is wrong with the claim.", examples=["other_minutes"])
 
@@ -74,6 +111,13 @@ class Claim(_Claimed):
     """A claim as it stands now."""
 
     id: ClaimId
+    giver: AccountId | None = None
+    """Who gave the help; none: somebody in the other town."""
+    receiver: AccountId | None = Field(
+        default=None, description="Who received the help; none: somebody in the other town.", examples=["bryn"]
+    )
+    peer: PeerId | None = None
+    """The other town, of a claim across towns."""
     state: ClaimState
     disputed: bool = Field(description="A broker is asked to decide; true for a confirmed one, too.")
     made_at: Moment

@@ -17,8 +17,11 @@ from timebank_contracts.errors import Malformed
 from timebank_contracts.fields import (
     Activity,
     Alias,
+    ClaimRefusal,
     CrossPurpose,
     Day,
+    DisputeReason,
+    JournalPosition,
     Minutes,
     Node,
     PayerTag,
@@ -56,11 +59,20 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A credit on its way: the payer is debited already."""
 
     transfer: TransferId
+    at: JournalPosition
+    """Of the entry that sends it: a refund repeats it, so that its payer is found again."""
     minutes: Minutes
-    payee: Alias
     payer_tag: PayerTag
     purpose: CrossPurpose
     expires_at: Time
+    payee: Alias | UnsetType = UNSET
+    """Whom it is for; a refund goes to whoever paid the original."""
+    refunds: TransferId | UnsetType = UNSET
+    """The transfer, the other way, that a refund gives back."""
+    refunds_at: JournalPosition | UnsetType = UNSET
+    """What that one said in `at`."""
+    claim: TransferId | UnsetType = UNSET
+    """The claim that it confirms."""
     activity: Activity | UnsetType = UNSET
     served_on: Day | UnsetType = UNSET
     given_minutes: Minutes | UnsetType = UNSET
@@ -81,6 +93,39 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reason: RejectionReason
 
 
+class Claimed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Help was given across towns: the giver's town asks the receiver's to put it to the receiver."""
+
+    claim: TransferId
+    minutes: Minutes
+    giver: Alias
+    """The giver's address, for the receiver's town."""
+    receiver: Alias
+    activity: Activity
+    served_on: Day
+    expires_at: Time
+    given_minutes: Minutes | UnsetType = UNSET
+
+
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The giver takes the claim back: a transfer for it is rejected from now on."""
+
+    claim: TransferId
+
+
+class Disputed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The receiver says that the claim is wrong, or their town that it cannot be put to anybody."""
+
+    claim: TransferId
+    reason: DisputeReason | ClaimRefusal
+
+
+class Thanked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One side of a transfer between the two towns thanks the other."""
+
+    transfer: TransferId
+
+
 class TransferSentMessage(Message, frozen=True, kw_only=True, tag="transfer.sent"):
     data: Sent
 
@@ -93,8 +138,32 @@ class TransferRejectedMessage(Message, frozen=True, kw_only=True, tag="transfer.
     data: Rejected
 
 
-AnyMessage = TransferSentMessage | TransferReceivedMessage | TransferRejectedMessage
-MESSAGE_TYPES: Final = ("transfer.sent", "transfer.received", "transfer.rejected")
+class ClaimMadeMessage(Message, frozen=True, kw_only=True, tag="claim.made"):
+    data: Claimed
+
+
+class ClaimWithdrawnMessage(Message, frozen=True, kw_only=True, tag="claim.withdrawn"):
+    data: Withdrawn
+
+
+class ClaimDisputedMessage(Message, frozen=True, kw_only=True, tag="claim.disputed"):
+    data: Disputed
+
+
+class ThanksGivenMessage(Message, frozen=True, kw_only=True, tag="thanks.given"):
+    data: Thanked
+
+
+AnyMessage = (
+    TransferSentMessage
+    | TransferReceivedMessage
+    | TransferRejectedMessage
+    | ClaimMadeMessage
+    | ClaimWithdrawnMessage
+    | ClaimDisputedMessage
+    | ThanksGivenMessage
+)
+MESSAGE_TYPES: Final = tuple(str(kind.__struct_config__.tag) for kind in AnyMessage.__args__)
 
 REMEMBERED_MAX: Final = 4_096
 _decoder: Final[msgspec.json.Decoder[AnyMessage]] = msgspec.json.Decoder(AnyMessage)

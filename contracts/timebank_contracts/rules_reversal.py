@@ -6,7 +6,6 @@ Source: design page 3, "What people do with it"; PROTOCOL.md T12, T13.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from msgspec import UNSET
@@ -17,11 +16,10 @@ from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.names import local_transfer, parse_transfer
 from timebank_contracts.rules_accounts import BROKERS
 from timebank_contracts.rules_claims import note_reopened, reopened
+from timebank_contracts.rules_refunds import Read
 from timebank_contracts.split import split_minutes
 from timebank_contracts.state import Book
 
-Read = Callable[[int], e.Entry | None]
-"""Reads an earlier entry of the journal by position; None when there is none."""
 WHOLE: Final[tuple[int, ...]] = ()
 """In `Book.reversed`: everything was taken back."""
 

@@ -1,10 +1,7 @@
-"""Rules of transfers: within the town and between towns. (Taken back: `rules_reversal.py`.)
-
-    posted                        sent ── received ──▶ settled
-                                    └──── rejected ──▶ returned        (the payee's node decides, once)
+"""Rules of transfers within the town. (Between towns: `rules_between.py`; taken back: `rules_reversal.py`.)
 
 Each rule checks first and changes the book last. Signs: a balance is what the town owes the holder.
-Source: design page 2, "Transfer between towns" and "Signs, limits, identities"; PROTOCOL.md T1 to T11, T14.
+Source: design page 3, "What a transfer says"; PROTOCOL.md T1 to T4, T14.
 """
 
 from __future__ import annotations
@@ -14,20 +11,12 @@ from typing import Final, NamedTuple
 from msgspec import UNSET
 
 from timebank_contracts import entries as e
-from timebank_contracts import messages as m
 from timebank_contracts.amounts import MINUTES_MAX
-from timebank_contracts.errors import Breach, Refusal
+from timebank_contracts.errors import Refusal
 from timebank_contracts.moments import served_on_is_possible
-from timebank_contracts.names import clearing, federated_transfer, transit
-from timebank_contracts.rules_accounts import BROKERS, check_programme, open_account
+from timebank_contracts.rules_accounts import BROKERS, check_programme
 from timebank_contracts.rules_claims import check_confirmation, note_confirmation
-from timebank_contracts.rules_streams import (
-    advance_incoming,
-    advance_outgoing,
-    incoming_message,
-    outgoing_message,
-)
-from timebank_contracts.state import PAYABLE_KINDS, Account, Book, OpenTransfer, PeerState
+from timebank_contracts.state import PAYABLE_KINDS, Account, Book
 
 
 class Side(NamedTuple):
@@ -142,201 +131,3 @@ def _check_given(given: e.Shares, postings: e.Postings) -> None:
         raise Refusal("posting_invalid", "Given minutes belong to accounts that are credited, each named once.")
     if any(not 1 <= minutes <= MINUTES_MAX for _, minutes in given):
         raise Refusal("amount_out_of_range")
-
-
-def sent(book: Book, entry: e.TransferSent) -> None:
-    peer = _peer(book, entry.data.peer)
-    message = outgoing_message(book, peer, entry)
-    payer_id, minutes = _pair(entry, second=transit(peer.peer))
-    if type(message) is not m.TransferSentMessage:
-        raise Refusal("segment_invalid", "transfer.sent sends the message transfer.sent.")
-    data = message.data
-    position = peer.outgoing.n + 1
-    if data.transfer != federated_transfer(book.me.node, book.me.generation, peer.peer, position):
-        raise Refusal("segment_invalid", "A transfer's id is its position in its stream.")
-    if data.minutes != -minutes:
-        raise Refusal("posting_invalid", "The message says other minutes than the postings.")
-    if peer.state != "open":
-        raise Refusal("peer_suspended")
-    if peer.frozen:
-        raise Refusal("stream_frozen")
-    payer = open_account(book, payer_id)
-    check_debit(payer, data.minutes, PAYABLE_KINDS)
-    if peer.debt + data.minutes > peer.owe_limit:
-        raise Refusal("pair_limit_exceeded")
-    if book.debt - max(0, peer.debt) + max(0, peer.debt + data.minutes) > book.debt_limit:
-        raise Refusal("debt_limit_exceeded")
-    _check_service(data, entry.time)
-    if entry.data.programme is not UNSET:
-        check_programme(book, entry.data.programme)
-    payer.balance -= data.minutes
-    payer.in_transit += data.minutes
-    book.change_debt(peer, 0, data.minutes)
-    book.open_transfers[data.transfer] = OpenTransfer(peer.peer, payer_id, data.minutes, entry.n, entry.time)
-    advance_outgoing(peer, entry)
-
-
-def _check_service(data: m.Sent, time: str) -> None:
-    if data.purpose == "service":
-        if data.activity is UNSET or data.served_on is UNSET:
-            raise Refusal("service_incomplete")
-        if not served_on_is_possible(data.served_on, time[:10]):
-            raise Refusal("served_on_invalid")
-    elif data.activity is not UNSET or data.given_minutes is not UNSET:
-        raise Refusal("purpose_invalid", "Only a service has an activity and given minutes.")
-
-
-def decide(book: Book, peer: PeerState, data: m.Sent, time: str) -> Account | str:
-    """The decision about a transfer that a peer sent: the account to credit, or the reason of the rejection.
-
-    The order of the reasons is part of the rules: two readers of one journal name the same reason.
-    """
-    if peer.state != "open":
-        return "peer_suspended"
-    alias = book.aliases.get(data.payee)
-    if alias is None or (alias.audience is not None and alias.audience != peer.peer):
-        return "alias_unknown"
-    account = book.accounts[alias.account]
-    if account.state == "closed":
-        return "account_closed"
-    if time > data.expires_at:
-        return "expired"
-    if -peer.clearing.balance + data.minutes > peer.owed_limit:
-        return "pair_limit_exceeded"
-    if account.balance + account.in_transit + data.minutes > account.ceiling:
-        return "ceiling_exceeded"
-    return account
-
-
-def received(book: Book, entry: e.TransferReceived) -> None:
-    peer, message, chain = incoming_message(book, entry)
-    data = sent_data(message, peer, peer.incoming.n + 1)
-    account = decide(book, peer, data, entry.time)
-    if isinstance(account, str):
-        raise Refusal(account, "The rules reject this transfer.")
-    _decision(book, peer, entry, data, reason=None)
-    payee, minutes = _pair_credit(entry, first=clearing(peer.peer))
-    if payee != account.account or minutes != data.minutes:
-        raise Refusal("posting_invalid", "The postings are not those of the message.")
-    book.change_debt(peer, -data.minutes, 0)
-    account.balance += data.minutes
-    advance_outgoing(peer, entry)
-    advance_incoming(book, peer, chain)
-
-
-def rejected(book: Book, entry: e.TransferRejected) -> None:
-    peer, message, chain = incoming_message(book, entry)
-    data = sent_data(message, peer, peer.incoming.n + 1)
-    reason = decide(book, peer, data, entry.time)
-    if entry.postings is not UNSET:
-        raise Refusal("posting_invalid", "A rejection moves no minutes.")
-    if reason != entry.data.reason:
-        raise Refusal("segment_invalid", f"The rules do not reject this transfer for {entry.data.reason}.")
-    _decision(book, peer, entry, data, reason=entry.data.reason)
-    advance_outgoing(peer, entry)
-    advance_incoming(book, peer, chain)
-
-
-def _decision(
-    book: Book,
-    peer: PeerState,
-    entry: e.TransferReceived | e.TransferRejected,
-    data: m.Sent,
-    *,
-    reason: str | None,
-) -> None:
-    answer = outgoing_message(book, peer, entry)
-    expected = m.TransferReceivedMessage if reason is None else m.TransferRejectedMessage
-    if type(answer) is not expected or entry.data.transfer != data.transfer:
-        raise Refusal("segment_invalid", "The decision is not about the message that caused it.")
-    found = answer.data
-    assert isinstance(found, m.Received | m.Rejected)
-    said = found.reason if isinstance(found, m.Rejected) else None
-    if (found.transfer, found.minutes, said) != (data.transfer, data.minutes, reason):
-        raise Refusal("segment_invalid", "The decision sent is not the decision written.")
-
-
-def sent_data(message: m.AnyMessage, peer: PeerState, position: int) -> m.Sent:
-    """What a peer's `transfer.sent` says; raises `Breach` unless it is one, named by its own stream position."""
-    if not isinstance(message, m.TransferSentMessage):
-        raise Breach("message_misplaced", position, "Only transfer.sent is decided.")
-    if message.data.transfer != federated_transfer(peer.peer, peer.generation, message.subject, position):
-        raise Breach("message_misplaced", position, "A transfer's id is its position in its stream.")
-    return message.data
-
-
-def open_transfer(book: Book, peer: PeerState, message: m.AnyMessage, position: int) -> OpenTransfer:
-    """The transfer that a peer's decision is about; raises `Breach` when there is none, or with other minutes."""
-    assert isinstance(message, m.TransferReceivedMessage | m.TransferRejectedMessage)
-    found = book.open_transfers.get(message.data.transfer)
-    if found is None or found.peer != peer.peer:
-        raise Breach("decision_unfounded", position, "There is no open transfer of this id.")
-    if found.minutes != message.data.minutes:
-        raise Breach("decision_minutes", position, f"Sent were {found.minutes} minutes.")
-    return found
-
-
-def settled(book: Book, entry: e.TransferSettled) -> None:
-    peer, message, chain = incoming_message(book, entry)
-    if not isinstance(message, m.TransferReceivedMessage) or entry.out is not UNSET:
-        raise Refusal("segment_invalid", "transfer.settled follows the message transfer.received, and sends none.")
-    found = open_transfer(book, peer, message, peer.incoming.n + 1)
-    _same_transfer(entry, message.data.transfer)
-    if entry.postings != [(transit(peer.peer), -found.minutes), (clearing(peer.peer), found.minutes)]:
-        raise Refusal("posting_invalid", "The postings are not those of the transfer.")
-    _close_transfer(book, message.data.transfer, found)
-    book.change_debt(peer, found.minutes, -found.minutes)
-    advance_incoming(book, peer, chain)
-
-
-def returned(book: Book, entry: e.TransferReturned) -> None:
-    peer, message, chain = incoming_message(book, entry)
-    if not isinstance(message, m.TransferRejectedMessage) or entry.out is not UNSET:
-        raise Refusal("segment_invalid", "transfer.returned follows the message transfer.rejected, and sends none.")
-    found = open_transfer(book, peer, message, peer.incoming.n + 1)
-    _same_transfer(entry, message.data.transfer)
-    if entry.data.reason != message.data.reason:
-        raise Refusal("segment_invalid", "The reason is the peer's.")
-    if entry.postings != [(transit(peer.peer), -found.minutes), (found.payer, found.minutes)]:
-        raise Refusal("posting_invalid", "The postings are not those of the transfer.")
-    _close_transfer(book, message.data.transfer, found)
-    book.accounts[found.payer].balance += found.minutes
-    book.change_debt(peer, 0, -found.minutes)
-    advance_incoming(book, peer, chain)
-
-
-def _close_transfer(book: Book, transfer: str, found: OpenTransfer) -> None:
-    del book.open_transfers[transfer]
-    book.accounts[found.payer].in_transit -= found.minutes
-
-
-def _same_transfer(entry: e.TransferSettled | e.TransferReturned, transfer: str) -> None:
-    if entry.data.transfer != transfer:
-        raise Refusal("segment_invalid", "The entry names another transfer than the message.")
-
-
-def _peer(book: Book, peer: str) -> PeerState:
-    found = book.peers.get(peer)
-    if found is None:
-        raise Refusal("peer_unknown")
-    return found
-
-
-def _pair(entry: e.Entry, *, second: str) -> tuple[str, int]:
-    postings = entry.postings
-    if postings is UNSET or len(postings) != 2 or postings[1][0] != second:
-        raise Refusal("posting_invalid")
-    (payer, minutes), (_, other) = postings
-    if minutes >= 0 or other != -minutes:
-        raise Refusal("posting_invalid")
-    return payer, minutes
-
-
-def _pair_credit(entry: e.Entry, *, first: str) -> tuple[str, int]:
-    postings = entry.postings
-    if postings is UNSET or len(postings) != 2 or postings[0][0] != first:
-        raise Refusal("posting_invalid")
-    (_, minutes), (payee, other) = postings
-    if minutes >= 0 or other != -minutes:
-        raise Refusal("posting_invalid")
-    return payee, other

@@ -56,6 +56,12 @@ class OpenTransfer:
     position: int
     """Journal position of its `transfer.sent`."""
     sent_at: str
+    refunds: str = ""
+    """The transfer that it gives back."""
+    claim: str = ""
+    """The claim that it confirms."""
+    claimed: Claim | None = None
+    """What opens again when it comes back; None when the claim was withdrawn meanwhile."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,6 +69,7 @@ class Claim:
     """A claim that is not ended; quantities in minutes."""
 
     giver: str
+    """An account; empty for somebody in another town."""
     receiver: str
     minutes: int
     activity: str
@@ -77,6 +84,25 @@ class Claim:
     disputed: bool = False
     reopened: bool = False
     """Its transfer came back: the rule never confirms it again."""
+    position: int = 0
+    """Journal position of the entry that made or received it."""
+    peer: str = ""
+    """The giver's town, when it is another."""
+    alias: str = ""
+    """The giver's address there."""
+
+
+@dataclass(slots=True, frozen=True)
+class SentClaim:
+    """A claim of ours on somebody in another town, whose answer is still to come."""
+
+    giver: str
+    peer: str
+    position: int
+    """Journal position of its `claim.sent`."""
+    expires_at: str
+    """After this, and some days for what is under way, the rule ends it."""
+    disputed: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -152,6 +178,11 @@ class Book:
     reversed: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Journal position of a transfer → minutes taken back of each posting; empty when all were."""
     claims: dict[str, Claim] = field(default_factory=dict)
+    sent_claims: dict[str, SentClaim] = field(default_factory=dict)
+    refunded: dict[str, int] = field(default_factory=dict)
+    """Transfer from another town → minutes given back, or on their way."""
+    thanked: dict[str, str] = field(default_factory=dict)
+    """Transfer and side → when it was thanked, in order of time; forgotten when it can be thanked no more."""
     rule_confirmed: dict[str, RuleConfirmed] = field(default_factory=dict)
     """In order of time; forgotten when nobody may dispute them any more."""
     money_corrected: set[int] = field(default_factory=set)

@@ -21,9 +21,12 @@ from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_contracts.moments import show_time
 from timebank_contracts.names import clearing, federated_transfer, local_transfer, transit
+from timebank_contracts.rules_between import decide
+from timebank_contracts.rules_claims_between import judge_claim
 from timebank_contracts.rules_closing import closing_postings
 from timebank_contracts.rules_reversal import reversal_postings
-from timebank_contracts.rules_transfers import decide
+from timebank_contracts.rules_thanks import thanked_side
+from timebank_contracts.state import PeerState
 from timebank_contracts.streams import StreamHead, chain_start, fold
 
 NETWORK = "timebank.wales"
@@ -163,6 +166,7 @@ class PaperTown:
         tag = sha256(f"tag {transfer}".encode()).hexdigest()[:30]
         fields: dict[str, Any] = {
             "transfer": transfer,
+            "at": self.book.n,
             "minutes": minutes,
             "payee": payee,
             "payer_tag": tag,
@@ -216,6 +220,8 @@ class PaperTown:
         data = message.data
         if isinstance(data, m.Sent):
             return self._decide(peer.peer, data, rest)
+        if not isinstance(data, m.Received | m.Rejected):
+            return self._note(peer, message, rest)
         found = self.book.open_transfers[data.transfer]
         left = (transit(peer.peer), -found.minutes)
         if isinstance(data, m.Received):
@@ -225,8 +231,32 @@ class PaperTown:
         returned = e.Returned(transfer=data.transfer, reason=data.reason)
         return self.write(e.TransferReturned, returned, postings=postings, **rest)
 
+    def _note(self, peer: PeerState, message: m.AnyMessage, rest: dict[str, Any]) -> e.Entry:
+        """What a peer says of claims, and its thanks."""
+        match message:
+            case m.ClaimMadeMessage(data=data):
+                judged = judge_claim(self.book, peer, data, self.now)
+                if not isinstance(judged, str):
+                    return self.write(e.ClaimReceived, e.ClaimPut(claim=data.claim, account=judged.account), **rest)
+                reason: Any = judged
+                no = m.Disputed(claim=data.claim, reason=reason)
+                out = Raw(m.encode_message(m.ClaimDisputedMessage(**self.envelope(peer.peer), data=no)))
+                return self.write(e.ClaimRefusedEntry, e.ClaimRefused(claim=data.claim, reason=reason), out=out, **rest)
+            case m.ClaimWithdrawnMessage(data=withdrawn):
+                return self.write(e.ClaimWithdrawn, e.ClaimNamed(claim=withdrawn.claim), **rest)
+            case m.ClaimDisputedMessage(data=said):
+                disputed = e.ClaimDisputed(claim=said.claim, reason=said.reason)
+                return self.write(e.ClaimDisputedEntry, disputed, **rest)
+        assert isinstance(message, m.ThanksGivenMessage)
+        side: Any = thanked_side(self.book, message, peer, peer.incoming.n + 1)
+        return self.write(e.ThanksGivenEntry, e.ThanksGiven(transfer=message.data.transfer, side=side), **rest)
+
+    def tell(self, peer: str, message: type[Any], data: Any) -> Raw:
+        """The next message to a peer, as an entry carries it in `out`."""
+        return Raw(m.encode_message(message(**self.envelope(peer), data=data)))
+
     def _decide(self, peer: str, data: m.Sent, rest: dict[str, Any]) -> e.Entry:
-        judged = decide(self.book, self.book.peers[peer], data, self.now)
+        judged = decide(self.book, self.book.peers[peer], data, self.now, read=self.entries.__getitem__)
         if isinstance(judged, str):
             reason: Any = judged
             no = m.Rejected(transfer=data.transfer, minutes=data.minutes, reason=reason)

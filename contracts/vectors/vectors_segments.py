@@ -154,7 +154,9 @@ def _dishonest(town: PaperTown) -> list[Case]:
     """Validly signed by the peer, and not what an honest node sends."""
     one, two, three, four = town.sent["barry"]
     at_three = StreamHead(2, fold(_start(town, "aberdare", "barry"), [one, two])[-1])
-    assert m.decode_message(three).data.minutes == 45
+    third = m.decode_message(three).data
+    assert isinstance(third, m.Sent | m.Received | m.Rejected)
+    assert third.minutes == 45
 
     def sent(name: str, *messages: bytes, **outcome: Any) -> Case:
         raw = town.segment("barry", messages=list(messages), after=at_three)
@@ -166,10 +168,10 @@ def _dishonest(town: PaperTown) -> list[Case]:
     again = three.replace(b"barry/g1/3", b"barry/g1/4")
     unfounded = three.replace(b"barry.g1.aberdare.3", b"barry.g1.aberdare.9")
     minutes, zero = three.replace(b":45,", b":46,"), three.replace(b":45,", b":0,")
-    claim, placed = three.replace(b"transfer.received", b"claim.made"), three.replace(b"barry/g1/3", b"barry/g1/7")
+    claim, placed = three.replace(b"transfer.received", b"pledge.made"), three.replace(b"barry/g1/3", b"barry/g1/7")
     name = four.replace(b"barry/g1/4", b"barry/g1/3")
     bad_four = four.replace(b'"minutes":15', b'"minutes":0')
-    claim_four = four.replace(b"transfer.sent", b"claim.made")
+    claim_four = four.replace(b"transfer.sent", b"pledge.made")
     forked = town.segment("barry", messages=[one, two.replace(b":60,", b":61,"), three])
     other = town.segment("barry", messages=[one, two.replace(b":60,", b":61,")])
     elsewhere = town.segment("barry", messages=[three], after=StreamHead(2, bytes(32)))

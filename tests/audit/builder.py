@@ -167,8 +167,11 @@ class Writer:
         after = self.book.peers[sender.node].incoming.n
         messages = sender.messages(self.node)[after:until]
         segment = sender.segment(self.node, after=after, messages=messages, heard=heard)
-        written, _ = take_segment(self.book, segment, time=time or self.network.tick())
+        written, _ = take_segment(self.book, segment, time=time or self.network.tick(), read=self._read)
         self.raws += [e.encode_entry(entry) for entry in written]
+
+    def _read(self, position: int) -> e.Entry:
+        return e.decode_entry(self.raws[position])
 
     def export(self, directory: Path) -> Path:
         """Write the exported town below `directory`."""

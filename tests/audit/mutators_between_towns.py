@@ -63,6 +63,7 @@ def credit(town: Writer, message: bytes, sender: str) -> e.TransferReceived:
     """The entry that credits a peer's `transfer.sent`, made without asking the rules."""
     heard = m.decode_message(message)
     data = heard.data
+    assert isinstance(data, m.Sent)
     peer = town.book.peers[sender]
     now = town.network.tick()
     answer = m.TransferReceivedMessage(

@@ -205,7 +205,7 @@ def test_a_breach_at_the_next_message_freezes_and_at_a_later_one_takes_nothing()
 def test_an_unknown_type_stops_the_stream_where_it_stands() -> None:
     """PROTOCOL.md S8."""
     aberdare, barry = meet_and_talk()
-    good, unknown = aberdare.sent["barry"][2], aberdare.sent["barry"][3].replace(b"transfer.sent", b"claim.made")
+    good, unknown = aberdare.sent["barry"][2], aberdare.sent["barry"][3].replace(b"transfer.sent", b"pledge.made")
     for messages in ([good, unknown], [unknown.replace(b"barry/g1/4", b"barry/g1/3")]):
         with pytest.raises(StopsAt) as stop:
             judge(barry, rogue(aberdare, 2, *messages))

@@ -88,7 +88,7 @@ def test_a_message_with_another_field_is_malformed(field: str) -> None:
             m.decode_message(rfc8785.dumps(value))
 
 
-@pytest.mark.parametrize("kind", ["claim.made", "thanks.given", "transfer.posted", ""])
+@pytest.mark.parametrize("kind", ["pledge.made", "offer.made", "transfer.posted", ""])
 def test_a_type_of_a_later_version_is_unknown_and_not_malformed(kind: str) -> None:
     """PROTOCOL.md E8."""
     with pytest.raises(m.UnknownType):
@@ -105,7 +105,7 @@ def test_what_has_not_the_form_is_malformed(raw: bytes) -> None:
 
 def test_a_message_above_its_size_is_malformed_even_of_an_unknown_type() -> None:
     """PROTOCOL.md C4."""
-    value = json.loads(SENT) | {"type": "claim.made", "id": "x" * m.MESSAGE_BYTES_MAX}
+    value = json.loads(SENT) | {"type": "pledge.made", "id": "x" * m.MESSAGE_BYTES_MAX}
     with pytest.raises(Malformed) as caught:
         m.decode_message(rfc8785.dumps(value))
     assert not isinstance(caught.value, m.UnknownType)
@@ -116,6 +116,8 @@ def test_the_greatest_message_fits() -> None:
     town, generation, place = "a" * 31, "g999999", 10**15
     data = m.Sent(
         transfer=f"{town}.{generation}.{town}.{place}",
+        at=2**53 - 1,
+        claim=f"{town}.{generation}.{town}.{place}",
         minutes=60_000,
         payee="f" * 32,
         payer_tag="f" * 30,

@@ -117,7 +117,7 @@ def test_the_closed_sets_are_the_codes() -> None:
     """PROTOCOL.md T7, S9, T6."""
     assert set(re.findall(r"`([a-z_]+)`", RULES["T7"])) == errors.REJECTIONS
     assert codes("S9") == errors.BREACHES
-    assert codes("T6") - {"expires_at", "owed_limit"} == errors.REJECTIONS - {"claim_withdrawn", "expired"}
+    assert codes("T6") - {"expires_at", "owed_limit"} == errors.REJECTIONS - {"expired"}
     assert dsse.pae("t", b"p").startswith(b"DSSEv1 ")
 
 
@@ -132,6 +132,7 @@ NO_CODES = {
     "claim_expires_after_days",
     "auto_confirm_after_days",
     "leaver_after_days",
+    "refunds_at",
 }
 """Fields that rules name."""
 

@@ -119,9 +119,10 @@ def test_a_token_may_name_the_mandate_under_which_its_caller_acts() -> None:
     for mandate in ("", "Alys Jones", "1", "a" * 64, "m-1\n"):
         with pytest.raises(AssertionError):
             issue(mandate=mandate)
-    for mandate in ("", "Alys Jones", "m-1\n", 7, ["m-1"], {}, False):
+    wrong: tuple[object, ...] = ("", "Alys Jones", "m-1\n", 7, ["m-1"], {}, False)
+    for said in wrong:
         with pytest.raises(Rejected, match="mandate"):
-            tokens.mandate_said(mandate)
+            tokens.mandate_said(said)
 
 
 def test_an_issuer_gives_only_the_scopes_that_it_may_give() -> None:

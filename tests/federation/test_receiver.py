@@ -164,7 +164,7 @@ def test_before_an_unknown_type_all_is_taken_and_then_the_stream_waits(network: 
     """PROTOCOL.md S8, S10: from the topic, and in a pull."""
     send(network, 2)
     known = parse_segment(cut(network)).messages
-    unknown = known[1].replace(b'"transfer.sent"', b'"thanks.given"').replace(b"/g1/2", b"/g1/3")
+    unknown = known[1].replace(b'"transfer.sent"', b'"pledge.made"').replace(b"/g1/2", b"/g1/3")
     raw = network["barry"].segment("aberdare", [*known, unknown], after=START_OF_STREAM)
     receiver = network["aberdare"].federation.receiver
     assert receiver.take(raw) == "stops"

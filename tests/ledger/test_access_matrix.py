@@ -30,7 +30,11 @@ ALL: Final = SCOPES - {"federation"}
 LIFE: Final = TOKEN_SECONDS_MAX
 BROKERS_ONLY: Final = {"upholdClaim": "a broker decides between the two sides"}
 """Routes whose scope a member has, and that a member may not call all the same; and why."""
-NOTHING_THERE: Final = {"thawStream": "no stream is frozen", "replayWebhookDelivery": "nothing was delivered"}
+NOTHING_THERE: Final = {
+    "thawStream": "no stream is frozen",
+    "replayWebhookDelivery": "nothing was delivered",
+    "refundTransfer": "nothing came from another town",
+}
 """Routes that find nothing here even for who may call them; and why."""
 NEWCOMERS: Final = {"openAccount": {"account": "newcomer"}}
 """Routes whose body names something that is not there yet."""

@@ -34,6 +34,7 @@ ASKED: dict[str, Ask] = {
     "upholdClaim": lambda op, how: op.post(f"{DISPUTED}/upholding", **how),
     "recordMoney": lambda op, how: op.post("/v1/money", MONEY | {"transfer": "aberdare.g1.6"}, **how),
     "postTransfer": lambda op, how: op.post("/v1/transfers", gift("alys", "bryn", 90) | CONFIRMED, **how),
+    "thankForTransfer": lambda op, how: op.post("/v1/transfers/aberdare.g1.6/thanks", {"side": "payer"}, **how),
     "reverseTransfer": lambda op, how: op.post("/v1/transfers/aberdare.g1.6/reversal", {"reason": "mistake"}, **how),
     "openAccount": lambda op, how: op.post("/v1/accounts", {"account": "cai", "kind": "member"}, **how),
     "setLimits": lambda op, how: op.put("/v1/accounts/alys/limits", {"floor": -60, "ceiling": 120}, **how),
@@ -48,6 +49,7 @@ EXEMPT = {
     "postTransfers": "tested by itself: a batch holds many commands",
     "uploadTransfers": "tested by itself: a file holds many commands",
     "takeSegment": "no command of a caller's: a peer's messages are decided when they come",
+    "refundTransfer": "tested by itself: it needs a transfer from another town",
     "thawStream": "tested by itself: it needs a stream that a peer broke",
 } | dict.fromkeys(
     [

@@ -81,6 +81,7 @@ class ClaimBooks:
                 return self._post(entry, name, policy)
             case e.TransferSent():
                 message = m.decode_message(bytes(entry.out))  # type: ignore[arg-type]  # the rules demand it
+                assert isinstance(message, m.TransferSentMessage)
                 self.begun[entry.n] = message.data.transfer
             case e.TransferReceived():
                 self.begun[entry.n] = entry.data.transfer

@@ -168,6 +168,7 @@ class Faults:
             time=town.book.time,
             data=m.Sent(
                 transfer=f"{sender.name}.g1.{town.name}.{position}",
+                at=1,
                 minutes=60,
                 payee=self.chance.choice(self.clients.aliases[town.name]),
                 payer_tag="0" * 30,

@@ -250,7 +250,7 @@ def later_message(story: Story, position: int) -> bytes:
     """A message of a type that this version does not know."""
     good = m.decode_message(story.a_mail.streams["barry"].messages[0])
     said = {"id": f"barry/g1/{position}", "source": "aberdare", "specversion": "1.0", "subject": "barry"}
-    return canonical.encode({**said, "time": good.time, "type": "thanks.given", "data": {}})
+    return canonical.encode({**said, "time": good.time, "type": "pledge.made", "data": {}})
 
 
 def broken_message(story: Story, position: int) -> bytes:

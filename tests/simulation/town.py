@@ -189,9 +189,16 @@ class Town:
 
     def _perform(self, job: Job, time: str, written: list[e.Entry]) -> None:
         book, work = self.memory.book, job.work
+
+        def cite(position: int) -> e.Entry | None:
+            start = len(self.disk.entries)
+            if position >= start:
+                return written[position - start]
+            return e.decode_entry(self.disk.entries[position])
+
         if isinstance(work, bytes):
             try:
-                entries, job.judged = self.rules.take_segment(book, work, time=time)
+                entries, job.judged = self.rules.take_segment(book, work, time=time, read=cite)
             except Breach as breach:
                 written += freeze(book, work, breach, time=time)
                 job.judged = breach
@@ -201,13 +208,6 @@ class Town:
             registry = self.rules.read_registry(work)
             written += accept_registry(book, registry, own_limits={}, time=time, by=RULE)
         else:
-
-            def cite(position: int) -> e.Entry | None:
-                start = len(self.disk.entries)
-                if position >= start:
-                    return written[position - start]
-                return e.decode_entry(self.disk.entries[position])
-
             written += self.rules.perform(book, work, time=time, cite=cite)
 
     def _remember(self, written: Sequence[e.Entry], raws: Sequence[bytes]) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from tests.simulation.registries import public
 from tests.simulation.rules import Rules
 from timebank_contracts import entries as e
+from timebank_contracts.book import Read
 from timebank_contracts.errors import Refusal
 from timebank_contracts.registry import Registry
 from timebank_contracts.rules_reversal import reversal_target
@@ -25,13 +26,13 @@ from timebank_ledger.propose import perform
 from timebank_ledger.timer import due_commands
 
 
-def without_high_water_mark(book: Book, raw: bytes, *, time: str) -> tuple[list[Any], Any]:
+def without_high_water_mark(book: Book, raw: bytes, *, time: str, read: Read) -> tuple[list[Any], Any]:
     """Believes that whatever comes is new."""
     statement = parse_segment(raw).statement
     peer = book.peers.get(statement.from_)
     if peer is not None and 0 < statement.count <= statement.last <= peer.incoming.n:
         peer.incoming = StreamHead(statement.first - 1, bytes.fromhex(statement.prior))
-    return take_segment(book, raw, time=time)
+    return take_segment(book, raw, time=time, read=read)
 
 
 class OnceOnly(Outgoing):

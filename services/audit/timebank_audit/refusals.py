@@ -40,6 +40,7 @@ REFUSED: Final[dict[str, str]] = {
     "claim_limit": "A32",
     "claim_tolerance": "A32",
     "already_reversed": "A34",
+    "refund_exceeded": "A34",
     "not_reversible": "A34",
     "time_order": "A38",
     "claim_unknown": "A42",
@@ -53,6 +54,8 @@ BREACHED: Final[dict[str, str]] = {
     "message_misplaced": "A53",
     "decision_unfounded": "A42",
     "decision_minutes": "A41",
+    "claim_unfounded": "A42",
+    "thanks_unfounded": "A42",
 }
 """Breach of the contract by a peer's message that was entered all the same → check."""
 

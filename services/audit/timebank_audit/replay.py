@@ -23,13 +23,13 @@ from timebank_contracts.book import Book, apply
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.invariants import broken_invariants
+from timebank_contracts.messages import decode_message
 
 _EVERY_ENTRY = ("A03", "A05", "A06", "A38", "A39")
 _MOVES = ("A30", "A31", "A32")
 _SEGMENTS = ("A20", "A26")
 _MESSAGES = ("A29", "A44", "A53")
 _DECISIONS: frozenset[type[e.Entry]] = frozenset({e.TransferSettled, e.TransferReturned})
-_FROM_PEER: frozenset[type[e.Entry]] = _DECISIONS | {e.TransferReceived, e.TransferRejected}
 _MOVING: frozenset[type[e.Entry]] = _DECISIONS | {e.TransferSent, e.TransferReversed, e.TransferReceived}
 """Entry types that move minutes, local transfers (counted by subtraction) and what leavers leave not among them."""
 _REFERRING: frozenset[type[e.Entry]] = _DECISIONS | {
@@ -67,6 +67,8 @@ class Replay:
         self._town = town
         self._reader = EntryReader()
         self._keys = KeysSeen()
+        self._applied = 0
+        """Messages of peers."""
         self._seen: Counter[type[e.Entry]] = Counter()
         """Entries by type, without local transfers."""
         self._confirmations = 0
@@ -121,18 +123,21 @@ class Replay:
             self._registries.accepted(entry)
         elif isinstance(entry, e.PeerChanged):
             self._registries.peer_changed(entry)
-        elif isinstance(entry, e.TransferSent):
-            self.streams[entry.data.peer].out.append(entry.n)
-        elif kind in _FROM_PEER:
-            peer = entry.by.id
-            assert peer is not UNSET, "apply compares it with the segment's sender"
-            stream = self.streams[peer]
-            stream.in_.append(entry.n)
-            if kind not in _DECISIONS:
-                stream.out.append(entry.n)
+        elif entry.in_ is not UNSET or entry.out is not UNSET:
+            self._take_messages(entry)
         else:
             self._remainders += kind is e.AccountClosed and entry.postings is not UNSET
             self.listing.other(entry)
+
+    def _take_messages(self, entry: e.Entry) -> None:
+        """Note where the messages of the streams stand that this entry applied and sent."""
+        if entry.in_ is not UNSET:
+            assert entry.by.id is not UNSET, "apply compares it with the segment's sender"
+            self._applied += 1
+            self.streams[entry.by.id].in_.append(entry.n)
+        if entry.out is not UNSET:
+            to = entry.data.peer if isinstance(entry, e.TransferSent) else decode_message(bytes(entry.out)).subject
+            self.streams[to].out.append(entry.n)
 
     def _read(self, position: int) -> e.Entry:
         return e.decode_entry(self._entries[position])
@@ -165,7 +170,7 @@ class Replay:
         counts = {
             **dict.fromkeys(_MOVES, moves),
             **dict.fromkeys(_SEGMENTS, seen[e.SegmentAcceptedEntry]),
-            **dict.fromkeys(_MESSAGES, sum(seen[kind] for kind in _FROM_PEER)),
+            **dict.fromkeys(_MESSAGES, self._applied),
             "A21": seen[e.SegmentAcceptedEntry],
             "A34": seen[e.TransferReversed],
             "A42": sum(seen[kind] for kind in _REFERRING) + self._confirmations,

@@ -68,12 +68,12 @@ def _report_difference(sender: Town, receiver: Town, position: int, findings: Fi
 
 
 def _difference_code(sender: Town, receiver: Town, sent: m.AnyMessage, applied: e.Entry, heard: m.AnyMessage) -> str:
-    same_transfer = sent.data.transfer == heard.data.transfer
+    same_transfer = _subject(sent) == _subject(heard)
     match applied:
         case e.TransferReceived():
             return "A41" if isinstance(sent, m.TransferSentMessage) else "A43"
         case e.TransferReturned():
-            if _credited(sender, receiver, heard.data.transfer):
+            if _credited(sender, receiver, applied.data.transfer):
                 return "A45"
             return "A41" if same_transfer else "A49"
     return "A41" if same_transfer else "A49"
@@ -112,4 +112,11 @@ def _message(raw: Raw | UnsetType) -> m.AnyMessage:
 
 def _show(message: m.AnyMessage) -> str:
     kind = str(type(message).__struct_config__.tag)
-    return f"{kind} {message.data.transfer}, {message.data.minutes} minutes"
+    minutes = getattr(message.data, "minutes", None)
+    return f"{kind} {_subject(message)}" + ("" if minutes is None else f", {minutes} minutes")
+
+
+def _subject(message: m.AnyMessage) -> str:
+    """The transfer or claim that a message is about."""
+    data = message.data
+    return data.claim if isinstance(data, m.Claimed | m.Withdrawn | m.Disputed) else data.transfer

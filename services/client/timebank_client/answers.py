@@ -54,6 +54,12 @@ class Transfer(Struct, frozen=True, kw_only=True):
     reversed_minutes: int | None = None
     claim: str | None = None
     """The claim that it confirmed."""
+    refunds: str | None = None
+    """The transfer that it gives back."""
+    refunded_minutes: int | None = None
+    """Given back to the town that it came from, or on their way."""
+    thanked_by: list[str] | None = None
+    """Which sides thanked: payer, payee."""
 
     @property
     def is_final(self) -> bool:
@@ -62,17 +68,21 @@ class Transfer(Struct, frozen=True, kw_only=True):
 
 
 class Claim(Struct, frozen=True, kw_only=True):
-    """A claim as it stands now: open, disputed, confirmed, withdrawn, expired or reversed."""
+    """A claim as it stands now: open, disputed, confirmed, withdrawn, expired, refused or reversed."""
 
     id: str
     state: str
-    giver: str
-    receiver: str
     minutes: int
     activity: str
     served_on: Day
     made_at: datetime
     position: int
+    giver: str | None = None
+    """None: somebody in the other town."""
+    receiver: str | None = None
+    """None: somebody in the other town."""
+    peer: str | None = None
+    """The other town, of a claim across towns."""
     disputed: bool = False
     """A broker is asked to decide."""
     given_minutes: int | None = None
@@ -81,6 +91,15 @@ class Claim(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     transfer: str | None = None
     """What confirmed it."""
+
+
+class Thanks(Struct, frozen=True, kw_only=True):
+    """Thanks of one side for a transfer; they move no minutes."""
+
+    transfer: str
+    side: str
+    time: datetime
+    position: int
 
 
 class Money(Struct, frozen=True, kw_only=True):

@@ -25,7 +25,8 @@ class NewClaim(TypedDict, total=False):
 
     giver: Required[str]
     """Who gave the help, and is to be credited: an account that the client was granted."""
-    receiver: Required[str]
+    receiver: Required[str | dict[str, str]]
+    """An account, or {"node": …, "alias": …} of somebody in another town."""
     minutes: Required[int]
     activity: Required[str]
     served_on: Required[date | str]

@@ -27,6 +27,8 @@ ROUTES: Final[dict[str, tuple[str, str]]] = {
     "uploadTransfers": ("POST", "/v1/transfers/bulk"),
     "getTransfer": ("GET", "/v1/transfers/{transfer}"),
     "reverseTransfer": ("POST", "/v1/transfers/{transfer}/reversal"),
+    "refundTransfer": ("POST", "/v1/transfers/{transfer}/refund"),
+    "thankForTransfer": ("POST", "/v1/transfers/{transfer}/thanks"),
     # Claims, and money beside hours.
     "makeClaim": ("POST", "/v1/claims"),
     "listClaims": ("GET", "/v1/claims"),

@@ -15,7 +15,7 @@ from typing import Any, Final, Unpack
 
 import msgspec
 
-from timebank_client.answers import Transfer
+from timebank_client.answers import Thanks, Transfer
 from timebank_client.asked import (
     SESSION_FIELDS,
     Keyed,
@@ -155,6 +155,52 @@ class Transfers:
             path={"transfer": transfer},
             query=dry(dry_run),
             body=body,
+            key=key or self._door.around.new_key(),
+        )
+
+    def refund(
+        self,
+        transfer: str,
+        *,
+        minutes: int | None = None,
+        from_pot: bool = False,
+        key: str | None = None,
+        dry_run: bool = False,
+    ) -> Transfer:
+        """Give a transfer that came from another town back to whoever paid it.
+
+        Args:
+            transfer: its id.
+            minutes: a part of it; None: all that is left.
+            from_pot: the pot gives it back (a broker's word).
+            key: Idempotency-Key; None: a new one.
+            dry_run: answer as if, and write nothing.
+        """
+        body: dict[str, Any] = {"from_pot": from_pot} | ({} if minutes is None else {"minutes": minutes})
+        return self._door.ask(
+            "refundTransfer",
+            Transfer,
+            path={"transfer": transfer},
+            query=dry(dry_run),
+            body=body,
+            key=key or self._door.around.new_key(),
+        )
+
+    def thank(self, transfer: str, *, side: str | None = None, key: str | None = None, dry_run: bool = False) -> Thanks:
+        """Thank for a transfer, once from each side, within 90 days.
+
+        Args:
+            transfer: its id.
+            side: payer or payee, when the client may speak for both.
+            key: Idempotency-Key; None: a new one.
+            dry_run: answer as if, and write nothing.
+        """
+        return self._door.ask(
+            "thankForTransfer",
+            Thanks,
+            path={"transfer": transfer},
+            query=dry(dry_run),
+            body={} if side is None else {"side": side},
             key=key or self._door.around.new_key(),
         )
 

@@ -19,11 +19,13 @@ from timebank_contracts.names import Identity, parse_transfer
 from timebank_contracts.tokens import Caller
 from timebank_ledger.access import may_see
 from timebank_ledger.edge import Edge
-from timebank_ledger.index_rows import transfer_of
+from timebank_ledger.index_rows import DECISIONS, transfer_of
 from timebank_ledger.replay import read_entry
 from timebank_ledger.statement import Line, Statement
 from timebank_ledger.writer import Written
 
+SAID_MAX = 64
+"""Entries about one transfer that are looked at."""
 _STATES: dict[type[e.Entry], h.TransferState] = {
     e.TransferPosted: "posted",
     e.TransferSent: "sent",
@@ -51,7 +53,8 @@ def transfer_fields(identity: Identity, entry: e.Entry) -> dict[str, Any]:
     message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
     transfer = transfer_of(identity, entry, message)
     assert transfer is not None, "an entry about a transfer"
-    posted = entry.data if isinstance(entry, e.TransferPosted) else None
+    claim = entry.data.claim if isinstance(entry, e.TransferPosted | e.TransferSent) else UNSET
+    refunds = message.data.refunds if isinstance(message, m.TransferSentMessage) else UNSET
     return {
         "id": transfer,
         "state": _STATES[type(entry)],
@@ -60,7 +63,8 @@ def transfer_fields(identity: Identity, entry: e.Entry) -> dict[str, Any]:
         "time": entry.time,
         "reason": _reason(entry),
         "postings": _postings(entry),
-        "claim": None if posted is None or posted.claim is UNSET else posted.claim,
+        "claim": None if claim is UNSET else claim,
+        "refunds": None if refunds is UNSET else refunds,
     }
 
 
@@ -72,7 +76,7 @@ def _postings(entry: e.Entry) -> list[tuple[str, int]] | None:
 
 
 def _minutes(entry: e.Entry, message: m.AnyMessage | None) -> int:
-    if message is not None:
+    if isinstance(message, DECISIONS):
         return message.data.minutes
     assert entry.postings is not UNSET
     return sum(minutes for _, minutes in entry.postings if minutes > 0)
@@ -104,7 +108,18 @@ def transfer_now(edge: Edge, caller: Caller, transfer: str) -> h.Transfer:
         changed["postings"] = [posting for posting in began.postings if may_see(caller, posting[0])]
     if now.state == "reversed":
         changed |= _taken_back(edge, began)
+    changed |= _afterwards(edge, transfer)
     return began.model_copy(update=changed)
+
+
+def _afterwards(edge: Edge, transfer: str) -> dict[str, object]:
+    """What came after a transfer: how much was given back to another town, and who thanked for it."""
+    said = edge.index.said_of(transfer, limit=SAID_MAX)
+    thanks = [read_entry(edge.writer.journal, position) for position, kind in said if kind == "thanks.given"]
+    sides = {entry.data.side for entry in thanks if isinstance(entry, e.ThanksGivenEntry)}
+    with edge.writer.reading() as book:
+        refunded = book.refunded.get(transfer)
+    return {"refunded_minutes": refunded, "thanked_by": sorted(sides) or None}
 
 
 def _taken_back(edge: Edge, began: h.Transfer) -> dict[str, object]:

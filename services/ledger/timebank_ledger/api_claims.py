@@ -2,12 +2,12 @@
 
 The giver's side makes and withdraws; the receiver's side confirms and disputes; a broker decides a dispute. All of it
 is judged by the rules of the book; here is only seen who may speak for which account.
-Source: design page 3, "Claim"; PROTOCOL.md D1 to D7.
+Source: design page 3, "Claim"; PROTOCOL.md D1 to D12.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from starlette.concurrency import run_in_threadpool
@@ -16,16 +16,20 @@ from timebank_contracts import entries as e
 from timebank_contracts import http_answers
 from timebank_contracts import http_claims as h
 from timebank_contracts.errors import Refusal
+from timebank_contracts.http import PayeeThere
 from timebank_contracts.names import TRANSFER_PATTERN, parse_transfer
+from timebank_contracts.state import Claim, SentClaim
 from timebank_contracts.tokens import Caller
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor, check_account, may_see
 from timebank_ledger.answers import only_entry, transfer_answer
-from timebank_ledger.asked import command_head, confirmed_by
-from timebank_ledger.claims import claim_answer, claim_now
-from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheDryRun, TheEdge, TheKey, needs, write
+from timebank_ledger.api_transfers import asking_of
+from timebank_ledger.asked import command_head, confirmed_by, new_alias, payer_tag
+from timebank_ledger.claims import Begun, accounts_in, claim_answer, claim_now
+from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheDryRun, TheEdge, TheKey, needs, try_all, write
 from timebank_ledger.replay import read_entry
+from timebank_ledger.writer import Written
 
 router = APIRouter(prefix="/v1/claims", route_class=GuardedRoute, tags=["claims"])
 ClaimPath = Annotated[str, Path(pattern=TRANSFER_PATTERN, description="The claim's id.")]
@@ -46,12 +50,37 @@ async def make_claim(
 ) -> h.Claim:
     """Say that you gave somebody help: it moves no minutes until they confirm it."""
     check_account(caller, body.giver)
-    said = body.model_dump()
     head = command_head(caller, key, {"kind": "claim", "claim": body.model_dump(exclude_none=True)})
-    entry = only_entry(await write(edge, c.MakeClaim(**head, **said), dry_run=dry_run))
-    assert isinstance(entry, e.ClaimMadeEntry)
+    said = body.model_dump(exclude={"receiver"})
+    if isinstance(body.receiver, str):
+        written = await write(edge, c.MakeClaim(**head, **said, receiver=body.receiver), dry_run=dry_run)
+    else:
+        written = await _send_claim(edge, caller, head, said, body.receiver, dry_run=dry_run)
+    entry = only_entry(written)
+    assert isinstance(entry, e.ClaimMadeEntry | e.ClaimSentEntry)
     response.headers["X-Position"] = str(entry.n + 1)
     return claim_answer(edge.identity, entry, entry)
+
+
+async def _send_claim(
+    edge: Edge, caller: Caller, head: dict[str, Any], said: dict[str, Any], receiver: PayeeThere, *, dry_run: bool
+) -> Written:
+    """A claim on somebody in another town, with an address of the giver for that town: one a day, made when needed."""
+    giver, day = said["giver"], edge.clock.now().date().isoformat()
+    content = {"kind": "claim.address", "giver": giver, "peer": receiver.node, "day": day}
+    key, digest = c.key_of("ledger/claims", f"{giver}/{receiver.node}/{day}"), c.digest_of(content)
+    alias = new_alias(edge.tag_key, key=key, account=giver)
+    address = c.IssueAlias(by=actor(caller), key=key, digest=digest, account=giver, alias=alias, audience=receiver.node)
+    if said.pop("agreed_minutes") is not None:
+        raise Refusal("claim_mismatch", "A booking is of one town; a claim on another has no agreed minutes.")
+    claim = c.SendClaim(**head, **said, giver_alias=alias, peer=receiver.node, receiver=receiver.alias)
+    if not dry_run:
+        await write(edge, address)
+        return await write(edge, claim)
+    [_, tried] = await try_all(edge, [address, claim])
+    if isinstance(tried, Exception):
+        raise tried
+    return tried
 
 
 @router.get("", operation_id="listClaims", openapi_extra=needs(*_READS))
@@ -66,18 +95,22 @@ def list_claims(
     """The claims that are not ended and that the caller may see, oldest first."""
     last = -1 if after is None else int(read_cursor("listClaims", after, place="[0-9]{1,16}"))
     with edge.writer.reading() as book:
-        found = []
-        for name, claim in book.claims.items():
-            named = (claim.giver, claim.receiver)
-            wanted = account is None or account in named
-            if wanted and disputed in (None, claim.disputed) and any(may_see(caller, one) for one in named):
-                position = parse_transfer(name).position
-                if position > last:
-                    found.append(position)
+        claims: list[Claim | SentClaim] = [*book.claims.values(), *book.sent_claims.values()]
+        found = [
+            claim.position
+            for claim in claims
+            if claim.position > last and disputed in (None, claim.disputed) and _is_for(caller, claim, account)
+        ]
     page = sorted(found)[:limit]
-    made = [_made(edge, position) for position in page]
-    claims = [_now(edge, one) for one in made if one is not None]
-    return h.Claims(claims=claims, next=make_cursor("listClaims", str(page[-1])) if len(found) > len(page) else None)
+    begun = [_begun(edge, position) for position in page]
+    answers = [_now(edge, one) for one in begun if one is not None]
+    return h.Claims(claims=answers, next=make_cursor("listClaims", str(page[-1])) if len(found) > len(page) else None)
+
+
+def _is_for(caller: Caller, claim: Claim | SentClaim, account: str | None) -> bool:
+    """Whether the caller sees one of a claim's accounts here, and it is of the account asked for, if one is."""
+    named = (claim.giver, claim.receiver) if isinstance(claim, Claim) else (claim.giver,)
+    return account in (None, *named) and any(may_see(caller, one) for one in named if one)
 
 
 @router.get("/{claim}", operation_id="getClaim", openapi_extra=needs(*_READS))
@@ -102,11 +135,17 @@ async def confirm_claim(
     response: Response,
 ) -> http_answers.Transfer:
     """Confirm a claim: the receiver pays the giver. The confirmation is the transfer."""
-    made = await run_in_threadpool(_seen, edge, caller, claim)
-    check_account(caller, made.data.receiver)
+    begun = await run_in_threadpool(_seen, edge, caller, claim)
+    receiver = _side(caller, accounts_in(begun)[1])
     head = command_head(caller, key, {"kind": "confirmation", "claim": claim} | body.model_dump(exclude_none=True))
+    asking = asking_of(edge, caller, key)
     command = c.ConfirmClaim(
-        **head, claim=claim, minutes=body.minutes, confirmed_by=confirmed_by(caller, body.confirmed_by)
+        **head,
+        claim=claim,
+        minutes=body.minutes,
+        confirmed_by=confirmed_by(caller, body.confirmed_by),
+        payer_tag=payer_tag(edge.tag_key, key=asking.hashed_key, account=receiver),
+        expires_at=asking.expires_at,
     )
     entry = only_entry(await write(edge, command, dry_run=dry_run))
     response.headers["X-Position"] = str(entry.n + 1)
@@ -125,7 +164,7 @@ async def dispute_claim(
 ) -> h.Claim:
     """Say that a claim is wrong: a broker decides it. What the town's rule confirmed may be disputed for 30 days."""
     made = await run_in_threadpool(_seen, edge, caller, claim)
-    check_account(caller, made.data.receiver)
+    _side(caller, accounts_in(made)[1])
     head = command_head(caller, key, {"kind": "dispute", "claim": claim, "reason": body.reason})
     return await _ended(edge, c.DisputeClaim(**head, claim=claim, reason=body.reason), made, response, dry_run=dry_run)
 
@@ -136,7 +175,7 @@ async def withdraw_claim(
 ) -> h.Claim:
     """Take a claim back: the giver's side, also while it is disputed."""
     made = await run_in_threadpool(_seen, edge, caller, claim)
-    check_account(caller, made.data.giver)
+    _side(caller, accounts_in(made)[0])
     head = command_head(caller, key, {"kind": "withdrawal", "claim": claim})
     return await _ended(edge, c.EndClaim(**head, claim=claim, how="withdrawn"), made, response, dry_run=dry_run)
 
@@ -155,32 +194,43 @@ async def uphold_claim(
     return await _ended(edge, c.EndClaim(**head, claim=claim, how="upheld"), made, response, dry_run=dry_run)
 
 
-async def _ended(
-    edge: Edge, command: c.Command, made: e.ClaimMadeEntry, response: Response, *, dry_run: bool
-) -> h.Claim:
+async def _ended(edge: Edge, command: c.Command, made: Begun, response: Response, *, dry_run: bool) -> h.Claim:
     entry = only_entry(await write(edge, command, dry_run=dry_run))
     response.headers["X-Position"] = str(entry.n + 1)
     return claim_answer(edge.identity, made, entry)
 
 
-def _now(edge: Edge, made: e.ClaimMadeEntry) -> h.Claim:
+def _side(caller: Caller, account: str | None) -> str:
+    """The account of the side that the caller speaks for; raises `Forbidden` when it is not theirs, or not here."""
+    if account is None:
+        raise Forbidden("The other town's side does this, there.")
+    check_account(caller, account)
+    return account
+
+
+def _now(edge: Edge, begun: Begun) -> h.Claim:
     index = edge.indexed()
     with edge.writer.reading() as book:
-        return claim_now(edge.identity, book, made, said=lambda claim: index.said_of(claim, limit=_SAID_MAX))
+        return claim_now(edge.identity, book, begun, said=lambda claim: index.said_of(claim, limit=_SAID_MAX))
 
 
-def _seen(edge: Edge, caller: Caller, claim: str) -> e.ClaimMadeEntry:
-    """The entry that made a claim that the caller may see; raises `claim_unknown`."""
-    name = parse_transfer(claim)
-    identity = edge.identity
-    if name.peer is not None or (name.node, name.generation) != (identity.node, identity.generation):
+def _seen(edge: Edge, caller: Caller, claim: str) -> Begun:
+    """The entry that began a claim that the caller may see; raises `claim_unknown`."""
+    name, identity = parse_transfer(claim), edge.identity
+    ours = (name.node, name.generation) == (identity.node, identity.generation)
+    position: int | None = None
+    if name.peer is None:
+        position = name.position if ours and name.position < edge.length else None
+    elif ours:
+        position = edge.indexed().sent_at(name.peer, name.position)
+    elif name.peer == identity.node:
+        position = edge.indexed().begun_at(claim)
+    begun = None if position is None else _begun(edge, position)
+    if begun is None or not any(may_see(caller, account) for account in accounts_in(begun) if account is not None):
         raise Refusal("claim_unknown")
-    made = _made(edge, name.position) if name.position < edge.length else None
-    if made is None or not any(may_see(caller, account) for account in (made.data.giver, made.data.receiver)):
-        raise Refusal("claim_unknown")
-    return made
+    return begun
 
 
-def _made(edge: Edge, position: int) -> e.ClaimMadeEntry | None:
+def _begun(edge: Edge, position: int) -> Begun | None:
     entry = read_entry(edge.writer.journal, position)
-    return entry if isinstance(entry, e.ClaimMadeEntry) else None
+    return entry if isinstance(entry, Begun) else None

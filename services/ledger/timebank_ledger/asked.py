@@ -70,6 +70,11 @@ class Asking:
         return command_head(self.caller, self.key, content)
 
     @property
+    def expires_at(self) -> str:
+        """Until when the payee's town may take a transfer that does not say."""
+        return show_time(self.now + timedelta(seconds=self.expires_after_seconds))
+
+    @property
     def hashed_key(self) -> str:
         """The key as entries keep it: scoped to the client."""
         return c.key_of(f"{self.caller.issuer}/{self.caller.subject}", self.key)
@@ -155,7 +160,9 @@ def _send(asked: Single, asking: Asking, head: dict[str, Any], node: str, alias:
         raise Refusal("purpose_invalid", "Between towns a transfer is a service or a gift.")
     if asked.reason is not None:
         raise Refusal("reason_needed")
-    seconds = asked.expires_in_seconds or asking.expires_after_seconds
+    expires_at = asking.expires_at
+    if asked.expires_in_seconds is not None:
+        expires_at = show_time(asking.now + timedelta(seconds=asked.expires_in_seconds))
     return c.SendTransfer(
         **head,
         payer=asked.payer,
@@ -164,7 +171,7 @@ def _send(asked: Single, asking: Asking, head: dict[str, Any], node: str, alias:
         minutes=asked.minutes,
         payer_tag=payer_tag(asking.tag_key, key=asking.hashed_key, account=asked.payer),
         purpose=asked.purpose,
-        expires_at=show_time(asking.now + timedelta(seconds=seconds)),
+        expires_at=expires_at,
         activity=asked.activity,
         served_on=asked.served_on,
         given_minutes=asked.given_minutes,

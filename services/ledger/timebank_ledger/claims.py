@@ -1,59 +1,95 @@
 """A claim as it stands now: from the book while it is open, from the journal when it is ended. Reads only.
 
-Source: design page 3, "Claim"; PROTOCOL.md D1 to D7.
+    within the town   claim.made                                both sides are accounts here
+    on another town   claim.sent: the giver is here             from another town   claim.received: the receiver is here
+
+Source: design page 3, "Claim"; PROTOCOL.md D1 to D12.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from msgspec import UNSET
 
 from timebank_contracts import entries as e
 from timebank_contracts import http_claims as h
+from timebank_contracts import messages as m
 from timebank_contracts.names import Identity, local_transfer
 from timebank_contracts.rules_reversal import WHOLE
 from timebank_contracts.state import Book
 
+Begun = e.ClaimMadeEntry | e.ClaimSentEntry | e.ClaimReceived
+"""The entry that began a claim in this journal."""
 _ENDED: dict[str, h.ClaimState] = {
     "transfer.posted": "confirmed",
+    "transfer.sent": "confirmed",
+    "transfer.received": "confirmed",
     "claim.withdrawn": "withdrawn",
     "claim.expired": "expired",
+    "claim.disputed": "refused",
 }
-
-
 _AFTER: dict[type[e.Entry], h.ClaimState] = {
     e.ClaimMadeEntry: "open",
+    e.ClaimSentEntry: "open",
     e.ClaimUpheld: "open",
     e.ClaimDisputedEntry: "disputed",
     e.ClaimWithdrawn: "withdrawn",
 }
 
 
-def claim_answer(identity: Identity, made: e.ClaimMadeEntry, entry: e.Entry) -> h.Claim:
+def accounts_in(begun: Begun) -> tuple[str | None, str | None]:
+    """Giver and receiver of a claim; None for somebody in another town."""
+    if isinstance(begun, e.ClaimMadeEntry):
+        return begun.data.giver, begun.data.receiver
+    return (begun.data.giver, None) if isinstance(begun, e.ClaimSentEntry) else (None, begun.data.account)
+
+
+def claim_answer(identity: Identity, begun: Begun, entry: e.Entry) -> h.Claim:
     """A claim as `entry` left it: the first answer to the command that wrote that entry, however late it is asked."""
     state = _AFTER[type(entry)]
-    return _answer(identity, made).model_copy(update={"state": state, "disputed": state == "disputed"})
+    return _answer(identity, begun).model_copy(update={"state": state, "disputed": state == "disputed"})
 
 
-def _answer(identity: Identity, made: e.ClaimMadeEntry) -> h.Claim:
-    said = {name: getattr(made.data, name) for name in made.data.__struct_fields__}
+def _answer(identity: Identity, begun: Begun) -> h.Claim:
+    giver, receiver = accounts_in(begun)
+    said = _said(identity, begun)
     return h.Claim.model_validate(
         {name: value for name, value in said.items() if value is not UNSET}
         | {
-            "id": local_transfer(identity, made.n),
+            "giver": giver,
+            "receiver": receiver,
             "state": "open",
             "disputed": False,
-            "made_at": made.time,
-            "position": made.n,
+            "made_at": begun.time,
+            "position": begun.n,
         }
     )
+
+
+def _said(identity: Identity, begun: Begun) -> dict[str, Any]:
+    if isinstance(begun, e.ClaimMadeEntry):
+        data = begun.data
+        more = {"id": local_transfer(identity, begun.n), "agreed_minutes": data.agreed_minutes}
+        return _about(data) | more | {"programme": data.programme}
+    raw = begun.out if isinstance(begun, e.ClaimSentEntry) else begun.in_
+    assert raw is not UNSET, "a claim across towns travels as a message"
+    message = m.decode_message(bytes(raw))
+    assert isinstance(message, m.ClaimMadeMessage), "and as this one"
+    peer = message.subject if isinstance(begun, e.ClaimSentEntry) else message.source
+    programme = begun.data.programme if isinstance(begun, e.ClaimSentEntry) else UNSET
+    return _about(message.data) | {"id": message.data.claim, "peer": peer, "programme": programme}
+
+
+def _about(data: e.ClaimMade | m.Claimed) -> dict[str, Any]:
+    return {name: getattr(data, name) for name in ("minutes", "activity", "served_on", "given_minutes")}
 
 
 def claim_now(
     identity: Identity,
     book: Book,
-    made: e.ClaimMadeEntry,
+    begun: Begun,
     *,
     said: Callable[[str], list[tuple[int, str]]],
 ) -> h.Claim:
@@ -62,11 +98,11 @@ def claim_now(
     Args:
         identity: whose journal.
         book: the committed book.
-        made: the entry that made it.
+        begun: the entry that began it here.
         said: position and type of what the journal says of a claim, in order.
     """
-    answer = _answer(identity, made)
-    found = book.claims.get(answer.id)
+    answer = _answer(identity, begun)
+    found = book.claims.get(answer.id) or book.sent_claims.get(answer.id)
     if found is not None:
         state: h.ClaimState = "disputed" if found.disputed else "open"
         changed = {"state": state, "disputed": found.disputed, "expires_at": found.expires_at}

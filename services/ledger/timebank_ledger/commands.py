@@ -141,6 +141,21 @@ class SendTransfer(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundTransfer(Command):
+    """Give back a transfer that came from another town, or a part of it."""
+
+    transfer: str
+    position: int
+    """Of the entry that received it."""
+    minutes: int | None = None
+    """None: all that is left of it."""
+    payer: str | None = None
+    """None: the account that was credited; `pot` for a broker."""
+    payer_tag: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReverseTransfer(Command):
     transfer: str
     reason: str
@@ -163,12 +178,31 @@ class MakeClaim(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendClaim(Command):
+    """I gave somebody in another town m minutes: their town puts it to them."""
+
+    giver: str
+    giver_alias: str
+    peer: str
+    receiver: str
+    """The receiver's address there."""
+    minutes: int
+    activity: str
+    served_on: str
+    given_minutes: int | None = None
+    programme: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmClaim(Command):
     """The receiver pays: as claimed, or other minutes within the town's tolerance."""
 
     claim: str
     confirmed_by: str
     minutes: int | None = None
+    payer_tag: str | None = None
+    expires_at: str | None = None
+    """Both for a claim from another town, which is confirmed by a transfer there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +218,17 @@ class EndClaim(Command):
     claim: str
     how: str
     """withdrawn, expired or upheld."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveThanks(Command):
+    """One side of a transfer thanks the other."""
+
+    transfer: str
+    side: str
+    """payer or payee."""
+    position: int
+    """Of the entry that began the transfer here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from timebank_kit.journal import Journal, JournalTrouble
 from timebank_ledger.index_rows import Earlier, Rows, rows_of
 from timebank_ledger.index_store import open_engine
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
 CHUNK_ENTRIES: Final = 1_024
 
@@ -131,7 +131,7 @@ class Index:
         self._position = 0
         self._heads: dict[str, StreamHead] = {}
         self._reader = EntryReader()
-        self.earlier = Earlier(self._read, self._sent)
+        self.earlier = Earlier(self._read, self.sent_at, self.begun_at)
         """What was indexed before; one thread at a time indexes."""
         self.trouble: str | None = None
         """Why it could not follow the journal, when it tried last, and what to do."""
@@ -334,9 +334,17 @@ class Index:
         )
         return [KindRow(kind, count, int(credit), int(debit)) for kind, count, credit, debit in self._rows(found)]
 
-    def _sent(self, peer: str, n: int) -> int | None:
+    def sent_at(self, peer: str, n: int) -> int | None:
+        """Journal position of the entry that sent our message at a stream position to a peer."""
         outs = self.outs(peer, after=n - 1, limit=1)
         return outs[0].position if outs and outs[0].n == n else None
+
+    def begun_at(self, subject: str) -> int | None:
+        """Position of the first entry that is kept about a claim or transfer from another town."""
+        position = self._rows(
+            sa.select(sa.func.min(self._subjects.c.position)).where(self._subjects.c.subject == subject)
+        )
+        return None if position[0][0] is None else int(position[0][0])
 
     def outs(self, peer: str, *, after: int, limit: int) -> list[Out]:
         """Up to `limit` messages to `peer` after stream position `after`, in order."""

@@ -16,8 +16,8 @@ from timebank_contracts import messages as m
 from timebank_contracts.names import Identity, clearing, local_transfer, parse_transfer, transit
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
 
-PAYERS_MAX: Final = 100_000
-"""Transfers on their way whose payers are remembered between chunks."""
+REMEMBERED_MAX: Final = 100_000
+"""Transfers on their way, and claims across towns, that are remembered between chunks."""
 
 
 @dataclass(slots=True)
@@ -38,8 +38,23 @@ class Earlier:
     """The entry at a position."""
     sent: Callable[[str, int], int | None]
     """Journal position of our message to a peer, by its stream position."""
+    begun: Callable[[str], int | None]
+    """Journal position of the first entry about a claim that came from another town."""
     payers: dict[str, str] = field(default_factory=dict)
     """By transfer on its way to another town: who pays, for those that are remembered; the others are looked up."""
+    claims: dict[str, list[str]] = field(default_factory=dict)
+    """By claim across towns: the accounts here that it concerns, for those that are remembered."""
+
+    def claimed(self, claim: str) -> list[str]:
+        """The accounts of this town that a claim concerns."""
+        if (remembered := self.claims.get(claim)) is not None:
+            return remembered
+        name = parse_transfer(claim)
+        if name.peer is None:
+            position: int | None = name.position
+        else:
+            position = self.begun(claim) or self.sent(name.peer, name.position)
+        return [] if position is None else _concerned(self.read(position), self)
 
     def payer(self, transfer: str) -> str | None:
         """Who pays a transfer that was sent to another town; asked once, when it is decided."""
@@ -71,8 +86,9 @@ def rows_of(
     """
     rows = Rows()
     first = earlier.read(0)
-    if len(earlier.payers) > PAYERS_MAX:
-        earlier.payers.clear()
+    for remembered in (earlier.payers, earlier.claims):
+        if len(remembered) > REMEMBERED_MAX:
+            remembered.clear()
     assert isinstance(first, e.NodeOpened), "a journal begins with node.opened"
     identity = Identity(first.data.network, first.data.node, first.data.generation)
     for entry in entries:
@@ -85,6 +101,8 @@ def rows_of(
             rows.lines.append({**line, "minutes": minutes, "transfer": transfer})
         if isinstance(entry, e.TransferSent) and transfer is not None:
             earlier.payers[transfer] = _payer(entry)
+        if (claim := _claim_begun(entry, message)) is not None:
+            earlier.claims[claim] = _concerned(entry, earlier)
         if message is not None:
             assert entry.out is not UNSET
             rows.outs.append(_out(identity, heads, message.subject, bytes(entry.out), entry.n))
@@ -93,13 +111,31 @@ def rows_of(
     return rows, heads
 
 
+def _claim_begun(entry: e.Entry, message: m.AnyMessage | None) -> str | None:
+    """The claim across towns that an entry begins here."""
+    if isinstance(entry, e.ClaimReceived):
+        return entry.data.claim
+    return message.data.claim if isinstance(message, m.ClaimMadeMessage) else None
+
+
 def _subjects(entry: e.Entry, transfer: str | None) -> list[str]:
     """The transfers, claims and records that an entry is about and that an earlier one began."""
     match entry:
         case e.TransferPosted(data=posted):
             return [] if posted.claim is UNSET else [posted.claim]
-        case e.TransferSent() | e.ClaimMadeEntry():
+        case e.TransferSent(data=sent):
+            return [] if sent.claim is UNSET else [sent.claim]
+        case e.ClaimMadeEntry() | e.ClaimSentEntry():
             return []
+        case e.ClaimReceived(data=put):
+            return [put.claim]
+        case e.TransferReceived():
+            claim = _confirmed(entry)
+            return [name for name in (transfer, claim) if name is not None]
+        case e.ClaimRefusedEntry(data=refused):
+            return [refused.claim]
+        case e.ThanksGivenEntry(data=thanks):
+            return [thanks.transfer]
         case e.ClaimWithdrawn(data=data) | e.ClaimDisputedEntry(data=data) | e.ClaimUpheld(data=data):
             return [data.claim]
         case e.ClaimExpired(data=data):
@@ -122,6 +158,14 @@ def accounts_of(entry: e.Entry, earlier: Earlier) -> dict[str, int]:
     return moved
 
 
+def _confirmed(entry: e.TransferReceived) -> str | None:
+    """The claim of ours that a transfer from another town confirms."""
+    assert entry.in_ is not UNSET, "a peer's message caused it"
+    message = m.decode_message(bytes(entry.in_))
+    found = message.data.claim if isinstance(message, m.TransferSentMessage) else UNSET
+    return None if found is UNSET else found
+
+
 def _concerned(entry: e.Entry, earlier: Earlier) -> list[str]:
     """The accounts that an entry concerns, whether it moves their minutes or not."""
     match entry:
@@ -135,10 +179,14 @@ def _concerned(entry: e.Entry, earlier: Earlier) -> list[str]:
         case e.ClaimMadeEntry(data=made):
             named = [made.giver, made.receiver]
             return named if made.programme is UNSET else [*named, made.programme]
+        case e.ClaimSentEntry(data=asked):
+            return [asked.giver] if asked.programme is UNSET else [asked.giver, asked.programme]
         case e.ClaimWithdrawn(data=data) | e.ClaimDisputedEntry(data=data) | e.ClaimUpheld(data=data):
-            return _concerned(earlier.read(parse_transfer(data.claim).position), earlier)
+            return earlier.claimed(data.claim)
         case e.ClaimExpired(data=data):
-            return _concerned(earlier.read(parse_transfer(data.claim).position), earlier)
+            return earlier.claimed(data.claim)
+        case e.ThanksGivenEntry(data=thanks):
+            return _thanked(entry, thanks, earlier)
         case e.MoneyRecordedEntry(data=money):
             if money.position is not UNSET:
                 began = earlier.read(money.position)
@@ -146,6 +194,21 @@ def _concerned(entry: e.Entry, earlier: Earlier) -> list[str]:
             return [] if money.programme is UNSET else [money.programme]
     account = getattr(entry.data, "account", None)  # type: ignore[attr-defined]  # each kind of entry has its own data
     return [account] if isinstance(account, str) else []
+
+
+def _thanked(entry: e.ThanksGivenEntry, thanks: e.ThanksGiven, earlier: Earlier) -> list[str]:
+    """The accounts of this town that moved by what was thanked for."""
+    name = parse_transfer(thanks.transfer)
+    if thanks.position is not UNSET:
+        position: int | None = thanks.position
+    elif name.peer == entry.by.id:
+        position = earlier.sent(name.peer, name.position)
+    else:
+        position = earlier.begun(thanks.transfer)
+    began = None if position is None else earlier.read(position)
+    if began is None or began.postings is UNSET:
+        return []
+    return [account for account, _ in began.postings if ":" not in account]
 
 
 def _opened(entry: e.Entry) -> list[tuple[str, str]]:
@@ -170,11 +233,15 @@ def stream_start(identity: Identity, peer: str) -> bytes:
     return chain_start(network=identity.network, sender=identity.node, generation=identity.generation, receiver=peer)
 
 
+DECISIONS = m.TransferSentMessage | m.TransferReceivedMessage | m.TransferRejectedMessage
+
+
 def transfer_of(identity: Identity, entry: e.Entry, message: m.AnyMessage | None) -> str | None:
     """Id of the transfer that an entry is about, or None; `message` is what the entry sends."""
     if isinstance(entry, e.TransferPosted):
         return local_transfer(identity, entry.n)
-    if message is not None:
+    if isinstance(entry, e.TransferSent | e.TransferReceived | e.TransferRejected):
+        assert isinstance(message, DECISIONS), "these send a message about a transfer"
         return message.data.transfer
     if isinstance(entry, e.TransferSettled | e.TransferReturned | e.TransferReversed):
         return entry.data.transfer

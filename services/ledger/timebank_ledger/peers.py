@@ -17,24 +17,27 @@ from msgspec import UNSET, Raw
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.accept import Duplicate, Fresh, Gap, judge_segment
-from timebank_contracts.book import apply
+from timebank_contracts.book import Read, apply
 from timebank_contracts.errors import Breach, Refusal
 from timebank_contracts.names import clearing, transit
 from timebank_contracts.registry import Registry
-from timebank_contracts.rules_transfers import decide
+from timebank_contracts.rules_between import decide
+from timebank_contracts.rules_claims_between import judge_claim
+from timebank_contracts.rules_thanks import thanked_side
 from timebank_contracts.segments import parse_segment
 from timebank_contracts.state import Book, PeerState
 
 RULE = e.Actor(kind="rule")
 
 
-def take_segment(book: Book, raw: bytes, *, time: str) -> tuple[list[e.Entry], Duplicate | Gap | Fresh]:
+def take_segment(book: Book, raw: bytes, *, time: str, read: Read) -> tuple[list[e.Entry], Duplicate | Gap | Fresh]:
     """Enter what is new in a peer's segment.
 
     Args:
         book: the writer's own book; changed when entries are returned, unchanged when this raises.
         raw: the segment's bytes.
         time: the clock's time in wire form.
+        read: gives an earlier entry.
 
     Returns:
         The entries, already applied, and the judgement; no entries for a duplicate or a gap.
@@ -53,9 +56,9 @@ def take_segment(book: Book, raw: bytes, *, time: str) -> tuple[list[e.Entry], D
     apply(book, accepted)
     written: list[e.Entry] = [accepted]
     for message in judged.messages:
-        entry = _answer(book, peer, message, now, by)
+        entry = _answer(book, peer, message, now, by, read)
         try:
-            apply(book, entry)
+            apply(book, entry, read=read)
         except Refusal as refusal:
             raise AssertionError(
                 "A judged message was refused: the book is half changed, the writer must stop"
@@ -64,31 +67,50 @@ def take_segment(book: Book, raw: bytes, *, time: str) -> tuple[list[e.Entry], D
     return written, judged
 
 
-def _answer(book: Book, peer: PeerState, raw: bytes, now: str, by: e.Actor) -> e.Entry:
+def _answer(book: Book, peer: PeerState, raw: bytes, now: str, by: e.Actor, read: Read) -> e.Entry:
     message = m.decode_message(raw)
     head: dict[str, Any] = {"n": book.n, "time": now, "by": by, "in_": Raw(raw)}
-    data = message.data
-    if isinstance(data, m.Sent):
-        return _decision(book, peer, data, now, head)
-    found = book.open_transfers[data.transfer]
-    under_way = (transit(peer.peer), -found.minutes)
-    if isinstance(data, m.Received):
-        postings = [under_way, (clearing(peer.peer), found.minutes)]
-        return e.TransferSettled(**head, data=e.Settled(transfer=data.transfer), postings=postings)
-    back = [under_way, (found.payer, found.minutes)]
-    returned = e.Returned(transfer=data.transfer, reason=data.reason)
-    return e.TransferReturned(**head, data=returned, postings=back)
+    match message:
+        case m.TransferSentMessage(data=sent):
+            return _decision(book, peer, sent, head, read)
+        case m.TransferReceivedMessage(data=received):
+            found = book.open_transfers[received.transfer]
+            postings = [(transit(peer.peer), -found.minutes), (clearing(peer.peer), found.minutes)]
+            return e.TransferSettled(**head, data=e.Settled(transfer=received.transfer), postings=postings)
+        case m.TransferRejectedMessage(data=rejected):
+            found = book.open_transfers[rejected.transfer]
+            postings = [(transit(peer.peer), -found.minutes), (found.payer, found.minutes)]
+            returned = e.Returned(transfer=rejected.transfer, reason=rejected.reason)
+            return e.TransferReturned(**head, data=returned, postings=postings)
+        case m.ClaimMadeMessage(data=claimed):
+            return _put(book, peer, claimed, head)
+        case m.ClaimWithdrawnMessage(data=withdrawn):
+            return e.ClaimWithdrawn(**head, data=e.ClaimNamed(claim=withdrawn.claim))
+        case m.ClaimDisputedMessage(data=disputed):
+            data = e.ClaimDisputed(claim=disputed.claim, reason=disputed.reason)
+            return e.ClaimDisputedEntry(**head, data=data)
+    side: Any = thanked_side(book, message, peer, peer.incoming.n + 1)
+    assert isinstance(message, m.ThanksGivenMessage), "the types of messages are a closed set"
+    return e.ThanksGivenEntry(**head, data=e.ThanksGiven(transfer=message.data.transfer, side=side))
 
 
-def _decision(book: Book, peer: PeerState, data: m.Sent, now: str, head: dict[str, Any]) -> e.Entry:
-    account = decide(book, peer, data, now)
-    envelope: dict[str, Any] = {
+def message_head(book: Book, peer: PeerState, time: str) -> dict[str, Any]:
+    """The CloudEvents attributes of our next message to a peer, sent by an entry of this time."""
+    return {
         "id": m.message_id(peer.peer, book.me.generation, peer.outgoing.n + 1),
         "source": book.me.node,
         "specversion": "1.0",
         "subject": peer.peer,
-        "time": now,
+        "time": time,
     }
+
+
+def _decision(
+    book: Book, peer: PeerState, data: m.Sent, head: dict[str, Any], read: Read
+) -> e.TransferReceived | e.TransferRejected:
+    now: str = head["time"]
+    account = decide(book, peer, data, now, read=read)
+    envelope = message_head(book, peer, now)
     if isinstance(account, str):
         reason: Any = account
         no = m.Rejected(transfer=data.transfer, minutes=data.minutes, reason=reason)
@@ -101,6 +123,19 @@ def _decision(book: Book, peer: PeerState, data: m.Sent, now: str, head: dict[st
         postings=[(clearing(peer.peer), -data.minutes), (account.account, data.minutes)],
         out=Raw(m.encode_message(m.TransferReceivedMessage(**envelope, data=yes))),
     )
+
+
+def _put(book: Book, peer: PeerState, data: m.Claimed, head: dict[str, Any]) -> e.ClaimReceived | e.ClaimRefusedEntry:
+    """A peer's claim, put to its receiver, or refused with the reason."""
+    account = judge_claim(book, peer, data, head["time"])
+    if not isinstance(account, str):
+        return e.ClaimReceived(**head, data=e.ClaimPut(claim=data.claim, account=account.account))
+    reason: Any = account
+    answer = m.ClaimDisputedMessage(
+        **message_head(book, peer, head["time"]), data=m.Disputed(claim=data.claim, reason=reason)
+    )
+    said = e.ClaimRefused(claim=data.claim, reason=reason)
+    return e.ClaimRefusedEntry(**head, data=said, out=Raw(m.encode_message(answer)))
 
 
 def freeze(book: Book, raw: bytes, breach: Breach, *, time: str) -> list[e.Entry]:

@@ -2,8 +2,9 @@
 
     command ── propose ──▶ candidate entry ── apply(book, entry) ──▶ written, or a refusal and nothing written
 
-`apply` in the contracts judges; nothing here decides a rule. One command gives one entry, except a segment (one for its
-envelope, one for each message) and a registry (one, and one for each peer that it changes).
+`apply` in the contracts judges; nothing here decides a rule. What sends a message is in `propose_between.py`.
+One command gives one entry, except a segment (one for its envelope, one for each message) and a registry (one, and one
+for each peer that it changes).
 Source: design page 1, "Life of a transfer"; page 3, "Writer".
 """
 
@@ -11,19 +12,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from timebank_contracts import entries as e
-from timebank_contracts import messages as m
 from timebank_contracts.book import Read, apply
 from timebank_contracts.errors import Refusal
-from timebank_contracts.names import federated_transfer, transit
 from timebank_contracts.rules_accounts import RULES_VERSION, open_account
 from timebank_contracts.rules_claims import open_claim
 from timebank_contracts.rules_closing import closing_postings
 from timebank_contracts.rules_reversal import reversal_postings, reversal_target
-from timebank_contracts.state import Book
+from timebank_contracts.state import Book, Claim
 from timebank_ledger import commands as c
+from timebank_ledger import propose_between as between
 from timebank_ledger.tags import check_expected
 
 
@@ -55,18 +55,30 @@ def perform(book: Book, command: c.Command, *, time: str, cite: Read) -> list[e.
 
 def propose(book: Book, command: c.Command, now: str, cite: Read) -> e.Entry:
     """The candidate entry for a command; the book is not changed."""
+    head = _head(book, command, now)
     match command:
         case c.PostTransfer():
-            return _post(book, command, now)
+            return _post(book, command, head)
         case c.SendTransfer():
-            return _send(book, command, now)
+            return between.send(book, command, head)
         case c.ReverseTransfer():
-            return _reverse(book, command, now, cite)
+            return _reverse(book, command, head, cite)
+        case c.RefundTransfer():
+            return between.refund(book, command, head, cite)
         case c.ConfirmClaim():
-            return _confirm(book, command, now)
+            claim = open_claim(book, command.claim)
+            return between.confirm(book, command, claim, head) if claim.peer else _confirm(command, claim, head)
+        case c.SendClaim():
+            return between.send_claim(book, command, head)
+        case c.DisputeClaim():
+            return between.dispute(book, command, head)
+        case c.EndClaim():
+            return between.end_claim(book, command, head)
+        case c.GiveThanks():
+            return between.thank(book, command, head, cite)
         case c.CloseAccount():
-            return _close(book, command, now)
-    return _keep(book, command, now)
+            return _close(book, command, head)
+    return _keep(book, command, head)
 
 
 def _head(book: Book, command: c.Command, now: str) -> dict[str, Any]:
@@ -79,7 +91,7 @@ def _head(book: Book, command: c.Command, now: str) -> dict[str, Any]:
     }
 
 
-def _post(book: Book, command: c.PostTransfer, now: str) -> e.TransferPosted:
+def _post(book: Book, command: c.PostTransfer, head: dict[str, Any]) -> e.TransferPosted:
     postings, given = list(command.postings), None if command.given is None else list(command.given)
     if command.payee is not None:
         alias = book.aliases.get(command.payee)
@@ -98,45 +110,10 @@ def _post(book: Book, command: c.PostTransfer, now: str) -> e.TransferPosted:
         programme=_or_unset(command.programme),
         reason=_or_unset(command.reason),
     )
-    return e.TransferPosted(**_head(book, command, now), data=data, postings=postings)
+    return e.TransferPosted(**head, data=data, postings=postings)
 
 
-def _send(book: Book, command: c.SendTransfer, now: str) -> e.TransferSent:
-    peer = book.peers.get(command.peer)
-    if peer is None:
-        raise Refusal("peer_unknown")
-    me, position = book.me, peer.outgoing.n + 1
-    message = m.TransferSentMessage(
-        id=m.message_id(peer.peer, me.generation, position),
-        source=me.node,
-        specversion="1.0",
-        subject=peer.peer,
-        time=now,
-        data=m.Sent(
-            transfer=federated_transfer(me.node, me.generation, peer.peer, position),
-            minutes=command.minutes,
-            payee=command.payee,
-            payer_tag=command.payer_tag,
-            purpose=command.purpose,  # type: ignore[arg-type]
-            expires_at=command.expires_at,
-            activity=_or_unset(command.activity),
-            served_on=_or_unset(command.served_on),
-            given_minutes=_or_unset(command.given_minutes),
-        ),
-    )
-    return e.TransferSent(
-        **_head(book, command, now),
-        data=e.SentTo(
-            peer=peer.peer,
-            confirmed_by=_or_unset(command.confirmed_by),
-            programme=_or_unset(command.programme),
-        ),
-        postings=[(command.payer, -command.minutes), (transit(peer.peer), command.minutes)],
-        out=Raw(m.encode_message(message)),
-    )
-
-
-def _reverse(book: Book, command: c.ReverseTransfer, now: str, cite: Read) -> e.TransferReversed:
+def _reverse(book: Book, command: c.ReverseTransfer, head: dict[str, Any], cite: Read) -> e.TransferReversed:
     original = cite(reversal_target(book, command.transfer))
     if original is None:
         raise Refusal("transfer_unknown")
@@ -150,12 +127,11 @@ def _reverse(book: Book, command: c.ReverseTransfer, now: str, cite: Read) -> e.
         reason=command.reason,  # type: ignore[arg-type]
         minutes=_or_unset(command.minutes),
     )
-    return e.TransferReversed(**_head(book, command, now), data=data, postings=postings)
+    return e.TransferReversed(**head, data=data, postings=postings)
 
 
-def _confirm(book: Book, command: c.ConfirmClaim, now: str) -> e.TransferPosted:
+def _confirm(command: c.ConfirmClaim, claim: Claim, head: dict[str, Any]) -> e.TransferPosted:
     """Confirmation is the transfer: it says again what was claimed."""
-    claim = open_claim(book, command.claim)
     minutes = command.minutes or claim.minutes
     data = e.Posted(
         purpose="service",
@@ -167,18 +143,17 @@ def _confirm(book: Book, command: c.ConfirmClaim, now: str) -> e.TransferPosted:
         claim=command.claim,
     )
     postings = [(claim.receiver, -minutes), (claim.giver, minutes)]
-    return e.TransferPosted(**_head(book, command, now), data=data, postings=postings)
+    return e.TransferPosted(**head, data=data, postings=postings)
 
 
-def _close(book: Book, command: c.CloseAccount, now: str) -> e.AccountClosed:
+def _close(book: Book, command: c.CloseAccount, head: dict[str, Any]) -> e.AccountClosed:
     postings = closing_postings(open_account(book, command.account), command.taker)
     data = e.AccountNamed(account=command.account)
-    return e.AccountClosed(**_head(book, command, now), data=data, postings=postings or UNSET)
+    return e.AccountClosed(**head, data=data, postings=postings or UNSET)
 
 
-def _keep(book: Book, command: c.Command, now: str) -> e.Entry:
+def _keep(book: Book, command: c.Command, head: dict[str, Any]) -> e.Entry:
     """Entries about accounts, addresses, policy and peers: they move no minutes."""
-    head = _head(book, command, now)
     match command:
         case c.OpenNode(network=network, node=node, generation=generation):
             opened = e.Opened(network=network, node=node, generation=generation, rules=RULES_VERSION)
@@ -208,29 +183,18 @@ def _keep(book: Book, command: c.Command, now: str) -> e.Entry:
         case c.ChangePolicy():
             names = e.Policy.__struct_fields__
             return e.PolicyChanged(**head, data=e.Policy(**{name: getattr(command, name) for name in names}))
-        case c.MakeClaim() | c.DisputeClaim() | c.EndClaim() | c.RecordMoney():
-            return _note(command, head)
+        case c.MakeClaim():
+            return e.ClaimMadeEntry(**head, data=_said(e.ClaimMade, command))
+        case c.RecordMoney():
+            return e.MoneyRecordedEntry(**head, data=_said(e.MoneyRecorded, command))
         case c.ThawPeer(peer=peer, reason=reason):
             return e.PeerThawed(**head, data=e.Thawed(peer=peer, reason=reason))
     raise AssertionError(f"{type(command).__name__} is not proposed here")
 
 
-def _note(command: c.MakeClaim | c.DisputeClaim | c.EndClaim | c.RecordMoney, head: dict[str, Any]) -> e.Entry:
-    """Entries about claims and money."""
-
-    def said(data: type[Any]) -> Any:
-        return data(**{name: _or_unset(getattr(command, name)) for name in data.__struct_fields__})
-
-    match command:
-        case c.MakeClaim():
-            return e.ClaimMadeEntry(**head, data=said(e.ClaimMade))
-        case c.DisputeClaim():
-            return e.ClaimDisputedEntry(**head, data=said(e.ClaimDisputed))
-        case c.RecordMoney():
-            return e.MoneyRecordedEntry(**head, data=said(e.MoneyRecorded))
-        case c.EndClaim(claim=claim, how=how):
-            kinds = {"withdrawn": e.ClaimWithdrawn, "expired": e.ClaimExpired, "upheld": e.ClaimUpheld}
-            return kinds[how](**head, data=e.ClaimNamed(claim=claim))
+def _said(data: type[Any], command: c.MakeClaim | c.RecordMoney) -> Any:
+    """The data of an entry whose fields are those of the command."""
+    return data(**{name: _or_unset(getattr(command, name)) for name in data.__struct_fields__})
 
 
 def _or_unset(value: Any) -> Any:

@@ -18,6 +18,7 @@ from timebank_contracts.entries import Actor
 from timebank_contracts.errors import Refusal
 from timebank_contracts.moments import show_time
 from timebank_contracts.rules_claims import is_expired, rule_confirms
+from timebank_contracts.rules_claims_between import is_sent_claim_expired
 from timebank_contracts.rules_closing import is_due
 from timebank_contracts.state import Account, Book, Claim
 from timebank_kit.commit_loop import Doubt, QueueFull, Stopped
@@ -38,6 +39,9 @@ def due_commands(book: Book, time: str) -> Iterator[c.Command]:
             yield c.EndClaim(by=RULE, claim=name, how="expired")
         elif rule_confirms(book, claim, time) and _can_pay(book, claim):
             yield c.ConfirmClaim(by=RULE, claim=name, confirmed_by="rule")
+    for name, sent in book.sent_claims.items():
+        if is_sent_claim_expired(sent, time):
+            yield c.EndClaim(by=RULE, claim=name, how="expired")
     for account in book.accounts.values():
         if account.state == "closing" and is_due(book, account, time):
             if account.balance == 0:

@@ -8,7 +8,7 @@ from typing import Any
 
 from timebank_contracts import entries as e
 from timebank_contracts.accept import Duplicate, Gap, StopsAt, Unsigned
-from timebank_contracts.book import Book
+from timebank_contracts.book import Book, Read
 from timebank_contracts.errors import Breach, Refusal
 from timebank_contracts.segments import parse_segment
 from timebank_ledger import commands as c
@@ -51,8 +51,10 @@ def repeated(command: c.Command, earlier: dict[str, e.Entry]) -> Written | None:
     return Written(entries=[entry], repeated=True)
 
 
-def enter_segment(book: Book, raw: bytes, *, time: str) -> Written:
+def enter_segment(book: Book, raw: bytes, *, time: str, read: Read) -> Written:
     """Enter a peer's segment, or what its breach of the contract leads to, and say what became of it.
+
+    `read` gives an earlier entry, for what a refund gives back.
 
     Raises:
         Malformed: it is no segment.
@@ -67,7 +69,7 @@ def enter_segment(book: Book, raw: bytes, *, time: str) -> Written:
         return Outcome(outcome=outcome, high=high, heard=heard, **more)
 
     try:
-        entries, judged = take_segment(book, raw, time=time)
+        entries, judged = take_segment(book, raw, time=time, read=read)
     except Unsigned as refusal:
         return Written(outcome=became("unsigned", code=refusal.code, detail=refusal.detail))
     except Refusal as refusal:
