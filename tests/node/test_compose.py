@@ -19,6 +19,7 @@ from timebank_kit.clock import ManualClock
 from timebank_kit.web import AsgiBridge
 from timebank_ledger.app import open_ledger
 from timebank_ledger.head import JournalBehindHead
+from timebank_ledger.replay import replay
 from timebank_node.bootstrap import TownPolicy, first_commands
 from timebank_node.chance import Seeded
 from timebank_node.compose import Surroundings, Town, compose_ledger, environment, open_town
@@ -114,6 +115,23 @@ def test_a_journal_shorter_than_its_head_file_is_refused(tmp_path: Path) -> None
         path.unlink()
     with pytest.raises(JournalBehindHead, match="rolled back"):
         compose_ledger(home, around())
+
+
+def test_a_second_start_goes_on_from_the_snapshot_in_the_home(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """L-3: and from the journal where the snapshot is cut off, with one warning and the same book."""
+    home, snapshot = home_in(tmp_path), tmp_path / "aberdare" / "snapshot"
+    open_town(home, around()).close()
+    for damaged in (False, True):
+        if damaged:
+            snapshot.write_bytes(snapshot.read_bytes()[:-1])
+        caplog.clear()
+        town = open_town(home, around())
+        warned = [record for record in caplog.records if record.name == "timebank_ledger.snapshot"]
+        assert len(warned) == damaged
+        assert (town.ledger.writer.snapshot.size == 0) == damaged
+        with town.ledger.writer.reading() as book:
+            assert book == replay(town.ledger.writer.journal)[0]
+        town.close()
 
 
 def test_a_town_that_cannot_be_opened_leaves_no_thread_behind(tmp_path: Path) -> None:
