@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -225,13 +225,20 @@ def public(key: SigningKey) -> str:
 
 
 @contextmanager
-def open_towns(folder: Path, *names: str, with_broker: bool = True, on_disk: bool = False) -> Iterator[Network]:
+def open_towns(
+    folder: Path,
+    *names: str,
+    with_broker: bool = True,
+    on_disk: bool = False,
+    settings: Mapping[str, Mapping[str, str]] | None = None,
+) -> Iterator[Network]:
     """Towns with `alys` and `bryn` in each; everything is closed at the end.
 
     Args:
         folder: holds their homes.
         with_broker: else their federation polls.
         on_disk: journals and people outlive a town that is closed.
+        settings: further variables by town, such as those that name a real broker (`with_broker` is False then).
     """
     network = Network(on_disk=on_disk)
     homes = [
@@ -247,7 +254,9 @@ def open_towns(folder: Path, *names: str, with_broker: bool = True, on_disk: boo
     with ExitStack() as stack:
         for home in homes:
             Registries(home.registry_folder).add(network.registries[0])
-            network.towns[home.identity.node] = stack.enter_context(open_one(network, home, with_broker=with_broker))
+            more = (settings or {}).get(home.identity.node, {})
+            opened = open_one(network, home, with_broker=with_broker, settings=more)
+            network.towns[home.identity.node] = stack.enter_context(opened)
         for town in network.towns.values():
             town.enrol("alys")
             town.enrol("bryn")
@@ -255,7 +264,9 @@ def open_towns(folder: Path, *names: str, with_broker: bool = True, on_disk: boo
 
 
 @contextmanager
-def open_one(network: Network, home: Home, *, with_broker: bool = True) -> Iterator[FederatedTown]:
+def open_one(
+    network: Network, home: Home, *, with_broker: bool = True, settings: Mapping[str, str] | None = None
+) -> Iterator[FederatedTown]:
     """One town of a network, from its home; it may have been open before."""
     around = Surroundings(
         clock=network.clock,
@@ -263,6 +274,7 @@ def open_one(network: Network, home: Home, *, with_broker: bool = True) -> Itera
         environ={
             "TIMEBANK_LEDGER_JOURNAL_URL": f"sqlite:{home.folder}/journal.db" if network.on_disk else "memory:",
             "TIMEBANK_DIRECTORY_DATABASE": f"sqlite:///{home.folder}/people.db" if network.on_disk else "sqlite://",
+            **(settings or {}),
         },
         peer_http=httpx.Client(transport=network.doors),
         broker=network.broker if with_broker else None,

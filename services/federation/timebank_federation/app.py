@@ -177,6 +177,8 @@ class _Figures(Collector):
         for name, peer in list(self.sender.peers.items()):
             unheard.add_metric([name], peer.head.n - peer.outgoing.heard)
         quarantine = self.receiver.quarantine
+        inbox = self.worker.inbox
+        made_again, given_up = (0, 0) if inbox is None else (inbox.made_again, inbox.given_up)
         refused = int(self.receiver.registry_refused is not None)
         return [
             segments,
@@ -195,6 +197,12 @@ class _Figures(Collector):
             ),
             GaugeMetricFamily(
                 "timebank_federation_registry_version", "The registry in force.", value=self.registries.version
+            ),
+            CounterMetricFamily(
+                "timebank_federation_topic_made_again", "Inbox topic found to be another one.", value=made_again
+            ),
+            CounterMetricFamily(
+                "timebank_federation_records_given_up", "Records deleted by the broker unread.", value=given_up
             ),
             GaugeMetricFamily("timebank_federation_broker_away", "1: no broker.", value=int(self.sender.broker_away)),
             GaugeMetricFamily(

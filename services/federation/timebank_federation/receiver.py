@@ -152,6 +152,8 @@ class Receiver:
         self._fetch_registry(statement.registry)
         taken = self._enter(peer, segment, raw)
         if taken.outcome == "gap":
+            missing = statement.first - taken.high - 1
+            _log.warning("gap in a stream", extra={"peer": peer.node, "after": taken.high, "missing": missing})
             self._pull(peer, taken.high)
         elif taken.outcome == "stops":
             self._pull(peer, taken.high, limit=_before(taken))

@@ -51,7 +51,7 @@ class Worker:
     ) -> None:
         self._sender = sender
         self._receiver = receiver
-        self._inbox = inbox
+        self.inbox = inbox
         self._inbox_away = inbox is None
         self._poll_seconds = poll_seconds
         self._prepare = prepare
@@ -84,8 +84,8 @@ class Worker:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(timeout=15)
-        if self._inbox is not None:
-            self._inbox.close()
+        if self.inbox is not None:
+            self.inbox.close()
 
     def _run(self, name: str, step: Callable[[], object]) -> None:
         pause = PAUSE_SECONDS_FIRST
@@ -131,9 +131,13 @@ class Worker:
             self._stopping.wait(LINGER_SECONDS)
 
     def _receive(self) -> None:
-        assert self._inbox is not None
-        self._receiver.step(self._inbox, timeout_seconds=FOLLOW_SECONDS)
+        assert self.inbox is not None
+        lost_before = self.inbox.made_again + self.inbox.given_up
+        self._receiver.step(self.inbox, timeout_seconds=FOLLOW_SECONDS)
         self._inbox_away = False
+        if self.inbox.made_again + self.inbox.given_up > lost_before:
+            # What the broker lost shows as a gap behind the next segment; who was quiet would be silent for long.
+            self._receiver.poll_peers()
 
     def _poll(self) -> None:
         # A peer may be without a broker while we have ours: it cannot send, so it is asked.
