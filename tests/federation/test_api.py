@@ -193,3 +193,10 @@ def test_every_route_says_who_may_call_it() -> None:
     for path, operations in document()["paths"].items():
         for operation in operations.values():
             assert "security" in operation, path
+
+
+def test_a_registry_without_a_key_is_refused(network: Network, aberdare: httpx.Client) -> None:
+    headers = network["aberdare"].headers("operate")
+    del headers["Idempotency-Key"]
+    answer = aberdare.put("/v1/federation/registry", content=network.registries[0], headers=headers)
+    assert code(answer) == (400, "key_missing")

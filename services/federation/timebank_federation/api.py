@@ -16,7 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry
 
-from timebank_contracts.errors import Malformed
+from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.names import Identity
 from timebank_contracts.problems import problem
 from timebank_contracts.registry import REGISTRY_BYTES_MAX
@@ -108,6 +108,7 @@ def _bare_app() -> FastAPI:
         {
             KeysAway: lambda error: problem("room_away", str(error)),
             Rejected: lambda error: problem("unauthorised", str(error)),
+            Refusal: lambda error: problem(error.code, error.detail),
             LedgerAway: lambda _: problem("not_ready", "The town's ledger does not answer now; come again later."),
         },
     )
