@@ -19,7 +19,8 @@ from timebank_federation.sender import Sender
 
 FOLLOW_SECONDS = 1.0
 LINGER_SECONDS = 0.02
-"""After entries that concern no peer: local transfers come by the thousand, and each look is a request."""
+LINGER_ENTRIES = 16
+"""So many entries at once that concern no peer are a crowd in town: more come, and each look at them is a request."""
 SILENT_SECONDS = 90.0
 """A peer that was not heard for so long is asked, although there is a broker."""
 FORKED_SECONDS = 5.0
@@ -127,7 +128,7 @@ class Worker:
         if not sent and self._sender.position == before:
             # A ledger that has stopped, or has too many followers, answers at once: it must not be asked at once again.
             self._stopping.wait(max(0.0, until - time.monotonic()))
-        elif not sent:
+        elif not sent and self._sender.position - before >= LINGER_ENTRIES:
             self._stopping.wait(LINGER_SECONDS)
 
     def _receive(self) -> None:
