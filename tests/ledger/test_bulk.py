@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,8 +15,11 @@ from fastapi import Request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.ledger.town_api import Client, Town, gift, open_town
-from timebank_kit.web import serve_app
+from tests.ledger.town_api import OPERATOR, Client, Town, gift, open_town
+from timebank_kit.journal import OutcomeUnknown, Record, originator_of
+from timebank_kit.journal_memory import MemoryJournal
+from timebank_kit.web import Receive, serve_app
+from timebank_ledger import commands as c
 from timebank_ledger.api_bulk import PATH, UPLOADS_MAX, Upload
 from timebank_ledger.bulk import LINE_BYTES_MAX, LINES_MAX, LineReader, Spool
 
@@ -62,6 +66,61 @@ async def pieces_to(town: Town, token: str, pieces: list[bytes], *, goes: bool =
     scope |= {"headers": headers, "http_version": "1.1", "scheme": "http", "root_path": "", "server": ("ledger", 80)}
     await town.app(scope, receive, send)
     return [json.loads(line) for line in b"".join(sent).splitlines()]
+
+
+def take(town: Town, raw: bytes, *, then: Receive, **more: Any) -> list[dict[str, Any]]:
+    """Let an upload take a first piece, and what comes then; returns the lines of the answer."""
+    alys = town.member("alys")
+    caller = town.access.verify(f"Bearer {alys.token}", scopes=frozenset({"transfers:write"}), now=town.clock.now())
+    pieces = [raw]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": pieces.pop(), "more_body": True} if pieces else await then()
+
+    async def run() -> bytes:
+        spool = Spool()
+        request = Request({"type": "http", "headers": []})
+        await Upload(town.app.state.edge, caller, request, **more).take(receive, spool)
+        told = b"".join([piece async for piece in spool.pieces()])
+        spool.close()
+        return told
+
+    return [json.loads(line) for line in asyncio.run(run()).splitlines()]
+
+
+async def ends() -> dict[str, Any]:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+class Gated(MemoryJournal):
+    """Waits before each append until the gate is open; loses an append, or its answer, when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(originator_of("aberdare"))
+        self.gate = threading.Event()
+        self.gate.set()
+        self.reached = threading.Event()
+        self.lose = ""
+        self.after = 0
+
+    def append(self, records: Sequence[Record]) -> None:
+        self.reached.set()
+        assert self.gate.wait(30)
+        self.after -= 1
+        lose = self.lose if self.after == 0 else ""
+        if lose != "append":
+            super().append(records)
+        if lose:
+            raise OutcomeUnknown("the connection broke")
+
+
+@pytest.fixture
+def gated() -> Iterator[tuple[Town, Gated]]:
+    journal = Gated()
+    town = Town("aberdare", 1, journal)
+    town.begin()
+    yield town, journal
+    town.close()
 
 
 def test_every_line_is_answered_in_order_and_the_sum_comes_last(town: Town) -> None:
@@ -134,25 +193,12 @@ def test_a_line_s_problem_is_told_in_the_reader_s_language(town: Town) -> None:
 
 
 def test_a_body_that_stops_coming_ends_the_upload_with_what_is_left_to_send(town: Town) -> None:
-    alys = town.member("alys")
-    caller = town.access.verify(f"Bearer {alys.token}", scopes=frozenset({"transfers:write"}), now=town.clock.now())
-    pieces = [lines_of([command(1)]) + b'{"key"']
-
-    async def receive() -> dict[str, Any]:
-        if pieces:
-            return {"type": "http.request", "body": pieces.pop(), "more_body": True}
+    async def never() -> dict[str, Any]:
         await asyncio.Event().wait()
         raise AssertionError("nothing more comes")
 
-    async def run() -> bytes:
-        spool = Spool()
-        request = Request({"type": "http", "headers": []})
-        await Upload(town.app.state.edge, caller, request, piece_seconds_max=0.05).take(receive, spool)
-        told = b"".join([piece async for piece in spool.pieces()])
-        spool.close()
-        return told
-
-    answer, total = (json.loads(line) for line in asyncio.run(run()).splitlines())
+    raw = lines_of([command(1)]) + b'{"key"'
+    answer, total = take(town, raw, then=never, piece_seconds_max=0.05)
     assert (answer["status"], total["lines"], total["complete"]) == (201, 1, False)
     assert total["problem"]["code"] == "too_slow"
     assert town.writer.tail.length == 7
@@ -241,6 +287,59 @@ def test_a_client_that_sends_all_before_it_reads_gets_every_answer(town: Town) -
         server.stop()
     assert answer.startswith(b"HTTP/1.1 200")
     assert b'"lines":20000,"skipped":0,"written":0,"repeated":0,"refused":20000' in answer
+
+
+def test_a_full_queue_slows_the_sender_down_and_refuses_no_line(gated: tuple[Town, Gated]) -> None:
+    town, journal = gated
+    journal.gate.clear()
+    journal.reached.clear()
+    busy = town.writer.submit(c.SetAccountState(by=OPERATOR, account="library", state="frozen"))
+    assert journal.reached.wait(10)
+    unknown = c.SetAccountState(by=OPERATOR, account="nobody", state="frozen")
+    behind = town.writer.submit_many([unknown] * 8_192)
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        journal.gate.set()
+        busy.result(10)
+        behind.result(10)
+
+    *answers, total = take(town, lines_of([command(1), command(2)]), then=ends, pause=pause)
+    assert pauses == [1]
+    assert [one["status"] for one in answers] == [201, 201]
+    assert total["complete"]
+
+
+@pytest.mark.parametrize("lose", ["append", "answer"])
+def test_a_commit_of_unknown_outcome_ends_the_upload_and_the_rest_is_sent_again(
+    gated: tuple[Town, Gated], lose: str
+) -> None:
+    """A-5: whether the group was written or not, going on from the next line writes each command once."""
+    town, journal = gated
+    journal.lose, journal.after = lose, 2
+    raw = lines_of(command(number) for number in range(1, 601))
+    first = take(town, raw, then=ends)[-1]
+    assert (first["lines"], first["written"], first["complete"]) == (256, 256, False)
+    assert first["problem"]["code"] == "outcome_unknown"
+    while town.writer.loop.reason is not None:
+        town.writer.tail.wait_beyond(1_000_000, timeout_seconds=0.05)
+    rest = upload(town.member("alys"), raw, from_line=first["lines"] + 1)[-1]
+    again = 256 if lose == "answer" else 0
+    assert (rest["skipped"], rest["repeated"], rest["written"], rest["complete"]) == (256, again, 344 - again, True)
+    assert balance(town) == 600
+
+
+def test_a_key_is_the_client_s_own_and_the_order_of_fields_is_no_content(town: Town) -> None:
+    """B-3."""
+    alys = town.member("alys")
+    first = upload(alys, lines_of([command(1)]))[0]["transfer"]
+    turned = dict(reversed(command(1).items()))
+    assert upload(alys, lines_of([turned]))[0]["transfer"] == first
+    other = town.client("transfers:write", subject="housing", accounts=frozenset({"alys"}))
+    theirs = upload(other, lines_of([command(1, confirmed_by="none")]))[0]
+    assert (theirs["status"], theirs.get("repeated")) == (201, None)
+    assert theirs["transfer"]["id"] != first["id"]
 
 
 COMMANDS = [command(number) for number in range(1, 301)]

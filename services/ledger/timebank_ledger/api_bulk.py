@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -122,6 +123,7 @@ class Upload:
         from_line: lines before it are counted and not looked at.
         dry_run: answer what would be written, and write nothing.
         piece_seconds_max: how long the next piece of the body may take.
+        pause: waits so many seconds while the writer's queue is full.
     """
 
     def __init__(
@@ -133,6 +135,7 @@ class Upload:
         from_line: int = 1,
         dry_run: bool = False,
         piece_seconds_max: float = PIECE_SECONDS_MAX,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._edge = edge
         self._caller = caller
@@ -140,6 +143,7 @@ class Upload:
         self._from_line = from_line
         self._dry_run = dry_run
         self._piece_seconds_max = piece_seconds_max
+        self._pause = pause
         self._group: list[Line] = []
         self._tally = Tally()
         self._position = edge.length
@@ -229,7 +233,7 @@ class Upload:
                     return await try_all(self._edge, commands)
                 return await self._edge.answers.of(self._edge.writer.submit_many(commands))
             except QueueFull as full:
-                await asyncio.sleep(full.retry_after_seconds)
+                await self._pause(full.retry_after_seconds)
         raise QueueFull("The writer is busy; send the rest of the file later.")
 
     def _put(self, spool: Spool, said: dict[str, Any]) -> None:
