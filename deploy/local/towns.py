@@ -88,7 +88,7 @@ def make_network(
     new_key(quiet, operator)
     sign_registry(quiet, [town.home / "node.json" for town in towns], [operator], registry, k=1)
     for town in towns:
-        accept_registry(quiet, town.home, registry, pinned=None)
+        accept_registry(quiet, town.home, [registry], pinned=None)
 
 
 def add_client(town: LocalTown, file: Path) -> None:

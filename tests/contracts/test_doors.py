@@ -67,7 +67,7 @@ def federation(towns: tuple[Town, Town], directory: httpx.Client) -> Iterator[ht
     sender = Sender(
         ledger=ledger,
         outbox=None,
-        event_key=town.keys.event,
+        event_key=lambda: town.keys.event,
         registry_version=lambda: registries.version,
         clock=town.clock,
     )

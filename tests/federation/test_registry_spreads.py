@@ -51,7 +51,7 @@ def receiver_of_a(story: Story, *, versions: int) -> tuple[Receiver, TakingLedge
     sender = Sender(
         ledger=ledger,
         outbox=None,
-        event_key=key_of("aberdare event 1"),
+        event_key=lambda: key_of("aberdare event 1"),
         registry_version=lambda: registries.version,
         clock=SystemClock(),
     )

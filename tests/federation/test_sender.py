@@ -48,7 +48,7 @@ def sender_of(network: Network, name: str, outbox: Outbox) -> Sender:
     return Sender(
         ledger=town.federation.ledger,
         outbox=outbox,
-        event_key=town.key,
+        event_key=lambda: town.key,
         registry_version=lambda: 1,
         clock=network.clock,
     )

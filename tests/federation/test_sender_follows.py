@@ -56,7 +56,7 @@ def test_entries_that_came_with_a_new_peer_are_not_followed_twice() -> None:
     sender = Sender(
         ledger=LedgerOfTown(story),
         outbox=None,
-        event_key=key_of("aberdare event 1"),
+        event_key=lambda: key_of("aberdare event 1"),
         registry_version=lambda: 1,
         clock=SystemClock(),
     )

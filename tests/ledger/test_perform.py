@@ -151,3 +151,16 @@ def test_a_registry_that_is_refused_leaves_the_book_as_it_was() -> None:
     with pytest.raises(Refusal, match="purpose_invalid"):
         accept_registry(ledger.book, registry(2, barry="g1"), own_limits={}, time=TIME, by=e.Actor(kind="broker"))
     assert (ledger.book.n, ledger.book.registry_version) == (before, 1)
+
+
+def test_a_town_that_joins_enters_the_versions_before_it_and_has_no_peer_until_it_is_named() -> None:
+    """PROTOCOL.md R4."""
+    ledger = Ledger()
+    before = msgspec.structs.replace(registry(1, barry="g1"), nodes=registry(1, barry="g1").nodes[1:])
+    entries = accept_registry(ledger.book, before, own_limits={}, time=TIME, by=OPERATOR)
+    assert [e.entry_type(entry) for entry in entries] == ["registry.accepted"]
+    entries = accept_registry(ledger.book, registry(2, barry="g1"), own_limits={}, time=TIME, by=OPERATOR)
+    assert [e.entry_type(entry) for entry in entries] == ["registry.accepted", "peer.changed"]
+    gone = msgspec.structs.replace(registry(3, barry="g1"), nodes=before.nodes)
+    with pytest.raises(Refusal, match="registry_invalid"):
+        accept_registry(ledger.book, gone, own_limits={}, time=TIME, by=OPERATOR)

@@ -105,7 +105,17 @@ def test_nodes_are_suspended_reopened_closed_and_moved(place: Path) -> None:
 
 
 def test_a_town_joins_by_its_description(place: Path) -> None:
-    made("node", "init", place / "cardiff", "--network", "timebank.example", "--node", "cardiff", "--url", "http://c")
+    made(
+        "node",
+        "init",
+        place / "cardiff",
+        "--network",
+        "timebank.example",
+        "--node",
+        "cardiff",
+        "--url",
+        "http://c.example",
+    )
     joined = change(place, "--add-node", place / "cardiff" / "node.json")
     assert [node.node for node in joined.nodes] == ["aberdare", "barry", "cardiff"]
 
@@ -194,3 +204,83 @@ def test_what_is_no_registry_is_refused(place: Path, capsys: pytest.CaptureFixtu
 def made_unsigned(place: Path) -> Path:
     propose(place, "v2", "--suspend", "barry")
     return place / "v2"
+
+
+def test_a_town_joins_and_leaves_by_its_own_request(place: Path) -> None:
+    made(
+        "node",
+        "init",
+        place / "cardiff",
+        "--network",
+        "timebank.example",
+        "--node",
+        "cardiff",
+        "--url",
+        "http://c.example",
+    )
+    made("node", "join", place / "cardiff", "--out", place / "request")
+    joined = change(place, "--request", place / "request")
+    assert [node.node for node in joined.nodes] == ["aberdare", "barry", "cardiff"]
+    versions = [place / "aberdare" / "registry" / f"{version}.json" for version in (1, 2)]
+    made(
+        "node",
+        "accept",
+        place / "cardiff",
+        *versions,
+        "--sha256",
+        open_registry(versions[0].read_bytes(), previous=None).sha256,
+    )
+    made("node", "leave", place / "cardiff", "--out", place / "request")
+    left = change(place, "--request", place / "request").find("cardiff")
+    assert left is not None
+    assert left.state == "closed"
+
+
+def test_a_key_is_rotated_in_two_steps(place: Path) -> None:
+    """PROTOCOL.md R8."""
+
+    def step() -> list[str]:
+        made("node", "rotate-key", place / "aberdare", "--out", place / "request")
+        found = change(place, "--request", place / "request").find("aberdare")
+        assert found is not None
+        return found.event_keys
+
+    _, new = step()
+    assert step() == [new]
+    newer = step()
+    assert newer[0] == new
+    assert len(newer) == 2
+
+
+def test_a_stolen_key_is_gone_at_once_and_the_operators_are_asked_for_the_new_one(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PROTOCOL.md R8."""
+    stolen = (place / "aberdare" / "keys" / "event.key").read_bytes()
+    made("node", "retire-key", place / "aberdare", "--out", place / "request")
+    assert (place / "aberdare" / "keys" / "event.key").read_bytes() != stolen
+    assert "retire-key" in refusal(capsys, "node", "rotate-key", place / "aberdare", "--out", place / "other")
+    found = change(place, "--request", place / "request").find("aberdare")
+    assert found is not None
+    assert b64_encode(SigningKey(stolen).public) not in found.event_keys
+    assert len(found.event_keys) == 1
+
+
+def test_a_request_of_another_s_making_changes_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(
+        "node",
+        "init",
+        place / "evil",
+        "--network",
+        "timebank.example",
+        "--node",
+        "aberdare",
+        "--url",
+        "http://e.example",
+    )
+    made("node", "join", place / "evil", "--out", place / "request")
+    words = ("network", "propose", place / "aberdare", "--request", place / "request", "--out", place / "v2")
+    assert "in the network already" in refusal(capsys, *words)
+    made("node", "init", place / "far", "--network", "far.example", "--node", "far", "--url", "http://f.example")
+    made("node", "join", place / "far", "--out", place / "request")
+    assert "far.example" in refusal(capsys, *words)

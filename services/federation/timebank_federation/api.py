@@ -22,6 +22,7 @@ from timebank_contracts.problems import problem
 from timebank_contracts.registry import REGISTRY_BYTES_MAX
 from timebank_contracts.tokens import Caller, Issuer, Rejected, audience, bearer, peer_issuers
 from timebank_federation.ledger_client import LedgerAway
+from timebank_federation.own_keys import KeyNotRegistered
 from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
@@ -108,6 +109,7 @@ def _bare_app() -> FastAPI:
         {
             KeysAway: lambda error: problem("room_away", str(error)),
             Rejected: lambda error: problem("unauthorised", str(error)),
+            KeyNotRegistered: lambda error: problem("not_ready", str(error)),
             Refusal: lambda error: problem(error.code, error.detail),
             LedgerAway: lambda _: problem("not_ready", "The town's ledger does not answer now; come again later."),
         },

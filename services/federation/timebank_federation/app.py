@@ -7,6 +7,7 @@ Reading order of the room: `sender.py` and `receiver.py` (what happens), `outgoi
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
@@ -15,12 +16,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity
 from timebank_contracts.tokens import NODE_TOKEN_SECONDS, SCOPES, Issuer, TokenKey, audience
 from timebank_federation.api import make_app
 from timebank_federation.broker import Inbox, Outbox
 from timebank_federation.ledger_client import LedgerClient
+from timebank_federation.own_keys import OwnKeys
 from timebank_federation.peer_door import HttpDoor
 from timebank_federation.quarantine import Quarantine
 from timebank_federation.receiver import Receiver
@@ -73,7 +74,7 @@ def node_token(key: TokenKey, identity: Identity, clock: Clock, *, aud: str) -> 
 def open_federation(
     *,
     identity: Identity,
-    event_seed: bytes,
+    own_keys: OwnKeys,
     token_public: bytes,
     registries: Registries,
     ledger_http: httpx.Client,
@@ -85,12 +86,13 @@ def open_federation(
     clock: Clock,
     poll_seconds: float,
     outside: OutsideIssuer | None = None,
+    on_registry: Callable[[], None] = lambda: None,
 ) -> Federation:
     """Wire one node's federation; nothing runs yet.
 
     Args:
         identity: this node.
-        event_seed: seed of its event key.
+        own_keys: its event keys.
         token_public: raw public key under which the town's directory issues operators' tokens.
         registries: who may sign.
         ledger_http: a client whose base URL is the town's ledger.
@@ -102,23 +104,31 @@ def open_federation(
         clock: for tokens and repetition.
         poll_seconds: pause between polls of peers without a broker.
         outside: an issuer that the town believes beside its directory.
+        on_registry: called after the ledger accepted a newer registry.
     """
-    key = SigningKey(event_seed)
-    tokens = TokenKey(event_seed, key.public)
     own = audience(identity.network, identity.node)
-    ledger = LedgerClient(ledger_http, lambda: node_token(tokens, identity, clock, aud=own))
+    ledger = LedgerClient(ledger_http, lambda: node_token(own_keys.token(), identity, clock, aud=own))
     sender = Sender(
-        ledger=ledger, outbox=outbox, event_key=key, registry_version=lambda: registries.version, clock=clock
+        ledger=ledger,
+        outbox=outbox,
+        event_key=own_keys.signing,
+        registry_version=lambda: registries.version,
+        clock=clock,
     )
+
+    def accepted() -> None:
+        on_registry()
+        sender.load()
+
     receiver = Receiver(
         identity=identity,
         ledger=ledger,
         registries=registries,
         sender=sender,
-        door=HttpDoor(peer_http, lambda aud: node_token(tokens, identity, clock, aud=aud)),
+        door=HttpDoor(peer_http, lambda aud: node_token(own_keys.token(), identity, clock, aud=aud)),
         quarantine=quarantine,
         clock=clock,
-        on_registry=sender.load,
+        on_registry=accepted,
     )
     worker = Worker(
         sender=sender,

@@ -29,6 +29,7 @@ from timebank_federation.broker import BrokerAway, Outbox, TopicAway
 from timebank_federation.ledger_client import LedgerClient
 from timebank_federation.outgoing import Due, Outgoing
 from timebank_federation.outline import Outline, decode_outline
+from timebank_federation.own_keys import KeyNotRegistered
 from timebank_kit.clock import Clock
 
 KEPT_MESSAGES_MAX = 8_192
@@ -74,7 +75,7 @@ class Sender:
     Args:
         ledger: the town's ledger.
         outbox: the way to the broker, None for a network without one.
-        event_key: signs statements.
+        event_key: gives the key in force that signs statements; None: there is none now.
         registry_version: tells the version held at the moment.
         clock: for repetition.
     """
@@ -84,13 +85,14 @@ class Sender:
         *,
         ledger: LedgerClient,
         outbox: Outbox | None,
-        event_key: SigningKey,
+        event_key: Callable[[], SigningKey | None],
         registry_version: Callable[[], int],
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._outbox = outbox
         self._key = event_key
+        self._signed_with: bytes | None = None
         self._registry_version = registry_version
         self._clock = clock
         self._lock = threading.RLock()
@@ -186,7 +188,7 @@ class Sender:
 
     def send_due(self) -> int:
         """Send every segment that is due now; returns how many."""
-        if self._outbox is None:
+        if self._outbox is None or not self._has_key():
             return 0
         count = 0
         for name, peer in list(self.peers.items()):
@@ -208,6 +210,17 @@ class Sender:
                     return count
                 count += 1
         return count
+
+    def _has_key(self) -> bool:
+        """Whether a key is in force; what an earlier one signed and nobody heard is signed anew."""
+        key = self._key()
+        if key is not None and key.public != self._signed_with:
+            with self._lock:
+                if self._signed_with is not None:
+                    for peer in self.peers.values():
+                        peer.outgoing.send_again()
+                self._signed_with = key.public
+        return key is not None
 
     def _rest(self, names: Iterable[str], away: BrokerAway) -> None:
         """Try these peers again after a pause, which doubles."""
@@ -253,6 +266,9 @@ class Sender:
 
     def _sign(self, name: str, peer: PeerStreams, after: StreamHead, messages: list[bytes]) -> bytes:
         assert self.identity is not None
+        key = self._key()
+        if key is None:
+            raise KeyNotRegistered("The registry in force names no event key of this node.")
         checkpoint = self._latest_checkpoint()
         incoming = peer.incoming
         return make_segment(
@@ -264,7 +280,7 @@ class Sender:
             registry=self._registry_version(),
             size=checkpoint.size,
             root=checkpoint.root,
-            key=self._key,
+            key=key,
         )
 
     def _latest_checkpoint(self) -> Checkpoint:
@@ -295,7 +311,7 @@ class Sender:
         """A segment with the messages after a position, for a peer that asks; None for an unknown peer or position.
 
         Raises:
-            LedgerAway: come again.
+            LedgerAway, KeyNotRegistered: come again.
         """
         self.follow(wait_seconds=0)
         peer = self.peers.get(name)

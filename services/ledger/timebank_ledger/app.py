@@ -173,7 +173,7 @@ def open_ledger(
     _check_owner(writer, settings)
     index = Index(index_url(settings.journal_url), journal, name=originator_of(name).hex)
     token_keys = [] if settings.token_key is None else [b64_decode(settings.token_key)]
-    event_keys = [] if settings.event_key is None else [b64_decode(settings.event_key)]
+    event_keys = [] if settings.event_key is None else [b64_decode(key) for key in settings.event_key.split(",")]
     issuers = issuers_of(node=settings.node, token_keys=token_keys, event_keys=event_keys)
     outside = open_issuer(settings, audience=audience(settings.network, settings.node), clock=clock, http=issuer_http)
     app = make_app(

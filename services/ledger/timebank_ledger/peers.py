@@ -175,12 +175,14 @@ def accept_registry(
         digest: of what was asked.
 
     Raises:
-        Refusal: `registry_invalid`: another network, this node is missing from it, not newer, or a peer in it has
+        Refusal: `registry_invalid`: another network, this node is named no more, not newer, or a peer in it has
             another generation than the one known here.
     """
     me = book.me
     own = registry.find(me.node)
-    if registry.network != me.network or own is None or own.generation != me.generation:
+    # A town that joins later enters the versions before it too; it has no peer as long as none names it.
+    is_unnamed = own is None and bool(book.peers)
+    if registry.network != me.network or is_unnamed or (own is not None and own.generation != me.generation):
         raise Refusal("registry_invalid", "The registry is of another network, or does not name this node.")
     for node in registry.nodes:
         known = book.peers.get(node.node)
@@ -201,7 +203,7 @@ def accept_registry(
 
 
 def _peers_in(registry: Registry, me: str, own_limits: dict[str, int]) -> Iterator[e.Peer]:
-    for node in registry.nodes:
+    for node in registry.nodes if registry.find(me) is not None else ():
         limit = registry.pair_limit(me, node.node)
         limit = min(limit, own_limits.get(node.node, limit))
         if node.node != me:

@@ -22,6 +22,7 @@ def _known_zone(name: str) -> str:
 
 
 PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+PublicKeys = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=(,[A-Za-z0-9+/]{43}=){0,3}$")]
 
 
 class Settings(OidcSettings):
@@ -54,8 +55,8 @@ class Settings(OidcSettings):
     """File of the secret that makes payer tags, mode 600."""
     token_key: PublicKey | None = None
     """Public key of the directory that issues tokens, base64."""
-    event_key: PublicKey | None = None
-    """Public event key of this node, base64: it signs the federation service's tokens."""
+    event_key: PublicKeys | None = None
+    """Public event key of this node, base64: it signs the federation service's tokens. Two in a rotation: `old,new`."""
     registry_sha256: Annotated[str, Field(pattern=names.HASH_PATTERN)] | None = None
     """Hash of the network's first registry, from a trusted source; none: only an operator hands the first one in."""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = ZONE_DEFAULT

@@ -53,12 +53,12 @@ app.command("mirror")(mirror)
 app.command("restore")(restore)
 
 Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
-Port = Annotated[int, typer.Option(help="Port to serve on; 0: a free one.", min=0, max=65535)]
-Host = Annotated[str, typer.Option(help="Address to serve on.")]
 ClientId = Annotated[str, typer.Argument(help="The client's id: a-z, 0-9, -.")]
 KeyFile = Annotated[
     Path | None, typer.Option(help="Its public key, a JWK or PEM, in place of a secret.", exists=True, dir_okay=False)
 ]
+Port = Annotated[int, typer.Option(help="Port to serve on; 0: a free one.", min=0, max=65535)]
+Host = Annotated[str, typer.Option(help="Address to serve on.")]
 out = Console(highlight=False, soft_wrap=True)
 
 
@@ -79,13 +79,53 @@ def node_init(
 @node_app.command("accept")
 def node_accept(
     folder: Folder,
-    registry: Annotated[Path, typer.Argument(help="The signed registry.", exists=True, dir_okay=False)],
-    sha256: Annotated[str | None, typer.Option(help="Its hash, as the operators told you by another way.")] = None,
+    registry: Annotated[
+        list[Path],
+        typer.Argument(help="The signed registry; several: its versions in order.", exists=True, dir_okay=False),
+    ],
+    sha256: Annotated[
+        str | None, typer.Option(help="The hash of version 1, as the operators told you by another way.")
+    ] = None,
 ) -> None:
     """Verify the network's next registry and keep it in the home."""
     from timebank_node.commands_node import accept_registry  # noqa: PLC0415
 
     accept_registry(out, folder, registry, pinned=sha256)
+
+
+RequestFile = Annotated[Path, typer.Option("--out", help="The request's file, for the operators.", dir_okay=False)]
+
+
+@node_app.command("join")
+def node_join(folder: Folder, out_file: RequestFile) -> None:
+    """Write the request to join the network: name, public keys, URL, topic."""
+    from timebank_node.commands_life import join  # noqa: PLC0415
+
+    join(out, folder, out_file)
+
+
+@node_app.command("leave")
+def node_leave(folder: Folder, out_file: RequestFile) -> None:
+    """Write the request to leave the network for ever."""
+    from timebank_node.commands_life import leave  # noqa: PLC0415
+
+    leave(out, folder, out_file)
+
+
+@node_app.command("rotate-key")
+def node_rotate_key(folder: Folder, out_file: RequestFile) -> None:
+    """Take the next step to another event key, while transfers flow: a second key, then the end of the first."""
+    from timebank_node.commands_life import rotate_key  # noqa: PLC0415
+
+    rotate_key(out, folder, out_file)
+
+
+@node_app.command("retire-key")
+def node_retire_key(folder: Folder, out_file: RequestFile) -> None:
+    """Drop a stolen event key now; nothing is sent to other towns before the registry names the new one."""
+    from timebank_node.commands_life import retire_key  # noqa: PLC0415
+
+    retire_key(out, folder, out_file)
 
 
 @node_app.command("serve")

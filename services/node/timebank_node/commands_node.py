@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -50,17 +51,23 @@ def init_node(out: Console, folder: Path, *, network: str, node: str, url: str, 
     out.print(f"Auditors verify its log with: {home.vkey}")
 
 
-def accept_registry(out: Console, folder: Path, file: Path, *, pinned: str | None) -> None:
-    """Verify the next registry and keep it; a running node finds it and hands it to its ledger."""
+def accept_registry(out: Console, folder: Path, files: Sequence[Path], *, pinned: str | None) -> None:
+    """Verify the next versions and keep them; a running node finds them and hands them to its ledger.
+
+    A town that joined later keeps the versions before it too; the last one must name it.
+    """
     home = open_home(folder)
     registries = Registries(home.registry_folder, pinned=pinned)
-    envelope = file.read_bytes()
-    registry = registries.verify(envelope)
+    envelopes = [file.read_bytes() for file in files]
+    tried = Registries(None, pinned=pinned)
+    for envelope in [*registries.envelopes.values(), *envelopes]:
+        registry = tried.add(envelope)
     named = registry.find(home.identity.node)
     if registry.network != home.identity.network or named is None:
         raise Malformed(f"The registry does not name {home.identity.origin}; its operators must add it.")
     home.check_keys(named)
-    registries.add(envelope)
+    for envelope in envelopes:
+        registries.add(envelope)
     out.print(f"Accepted registry version {registry.version} of {registry.network}, sha256 {registry.sha256}")
 
 

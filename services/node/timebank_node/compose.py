@@ -19,12 +19,13 @@ from timebank_console.app import make_app as make_console
 from timebank_contracts.keys import b64_encode
 from timebank_contracts.names import inbox_topic
 from timebank_contracts.registry import open_registry
-from timebank_contracts.tokens import TokenKey, audience
+from timebank_contracts.tokens import audience
 from timebank_directory.app import OpenDirectory, open_directory
 from timebank_directory.settings import DirectorySettings
 from timebank_federation.app import Federation, node_token, open_federation
 from timebank_federation.broker import EmbeddedBroker, Inbox, Outbox
 from timebank_federation.broker_security import read_security
+from timebank_federation.own_keys import OwnKeys
 from timebank_federation.quarantine import Quarantine
 from timebank_federation.registries import Registries
 from timebank_federation.settings import FederationSettings
@@ -101,7 +102,7 @@ def environment(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "TIMEBANK_LEDGER_HEAD_FILE": str(home.head_path),
         "TIMEBANK_LEDGER_SNAPSHOT_FILE": f"{folder}/snapshot",
         "TIMEBANK_LEDGER_TOKEN_KEY": b64_encode(home.key("token").public),
-        "TIMEBANK_LEDGER_EVENT_KEY": b64_encode(home.key("event").public),
+        "TIMEBANK_LEDGER_EVENT_KEY": ",".join(b64_encode(key.public) for key in home.event_keys),
         "TIMEBANK_DIRECTORY_DATABASE": f"sqlite:///{folder}/people.db",
         "TIMEBANK_DIRECTORY_ERASURES_FILE": f"{folder}/erased",
         "TIMEBANK_FEDERATION_QUARANTINE_FOLDER": f"{folder}/quarantine",
@@ -145,14 +146,14 @@ def compose_directory(home: Home, around: Surroundings, ledger_http: httpx.Clien
     """Open the directory of a home."""
     settings = read_settings(DirectorySettings, environment(home, around.environ))
     registries = Registries(home.registry_folder)
-    event = TokenKey(home.seed("event"), home.key("event").public)
+    own_keys = OwnKeys(node=home.identity.node, seeds=home.event_seeds, registry=lambda: registries.latest)
     return open_directory(
         identity=home.identity,
         token_seed=home.seed("token"),
         database=settings.database,
         ledger_http=ledger_http,
         peer_http=around.peer_http,
-        node_token=lambda aud: node_token(event, home.identity, around.clock, aud=aud),
+        node_token=lambda aud: node_token(own_keys.token(), home.identity, around.clock, aud=aud),
         registry=lambda: registries.latest,
         clock=around.clock,
         new_id=around.new_id,
@@ -167,12 +168,14 @@ def compose_federation(
 ) -> Federation:
     """Open the federation of a home; its threads do not run yet."""
     settings = read_settings(FederationSettings, environment(home, around.environ))
+    registries = Registries(settings.registry_folder)
+    home.settle_keys(registries.latest)
     outbox, inbox = _broker_of(home, around, settings)
     return open_federation(
         identity=home.identity,
-        event_seed=home.seed("event"),
+        own_keys=OwnKeys(node=home.identity.node, seeds=home.event_seeds, registry=lambda: registries.latest),
         token_public=home.key("token").public,
-        registries=Registries(settings.registry_folder),
+        registries=registries,
         ledger_http=ledger_http,
         directory_http=directory_http,
         peer_http=around.peer_http,
@@ -182,6 +185,7 @@ def compose_federation(
         clock=around.clock,
         poll_seconds=settings.poll_seconds,
         outside=_outside(home, around, settings),
+        on_registry=lambda: home.settle_keys(registries.latest),
     )
 
 

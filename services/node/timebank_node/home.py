@@ -2,7 +2,7 @@
 
     home/
       node.json          public: what the operators put into the registry
-      keys/              event, log, token, tag: 32-byte seeds, each for one use, mode 600
+      keys/              event, log, token, tag: 32-byte seeds, each for one use, mode 600; event-next in a rotation
       registry/          1.json, 2.json, …
       head               the greatest published size and root
       snapshot           of the book: spares a start the replay, may be deleted
@@ -25,11 +25,13 @@ from timebank_contracts.fields import Network
 from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.names import Identity, check_identity
 from timebank_contracts.note import VerifierKey
-from timebank_contracts.registry import RegisteredNode
+from timebank_contracts.registry import RegisteredNode, Registry
 from timebank_kit.files import atomic_write, read_secret, write_secret
 
 KEY_USES: Final = ("event", "log", "token", "tag")
 SEED_BYTES: Final = 32
+NEXT_EVENT_KEY: Final = "keys/event-next.key"
+RETIRED_EVENT_KEY: Final = "keys/event-retired"
 DEFAULT_LIMIT_MINUTES: Final = 6_000
 
 
@@ -54,10 +56,66 @@ class Home:
         """The key pair of a use."""
         return SigningKey(self.seed(use))
 
+    @property
+    def event_seeds(self) -> list[bytes]:
+        """The seeds of its event keys, oldest first: two while a new one takes over."""
+        following = self.folder / NEXT_EVENT_KEY
+        return [self.seed("event"), *([read_secret(following)] if following.exists() else [])]
+
+    @property
+    def event_keys(self) -> list[SigningKey]:
+        """Its event keys, oldest first."""
+        return [SigningKey(seed) for seed in self.event_seeds]
+
+    def next_event_key(self, random: Callable[[int], bytes]) -> SigningKey:
+        """The key that takes over; it is made when there is none, and described in `node.json` beside the old one."""
+        following = self.folder / NEXT_EVENT_KEY
+        if not following.exists():
+            write_secret(following, random(SEED_BYTES))
+        self._describe([b64_encode(key.public) for key in self.event_keys])
+        return self.event_keys[-1]
+
+    def drop_event_key(self, *, is_registered: bool) -> None:
+        """Forget the oldest event key for ever; the next one takes its place.
+
+        Args:
+            is_registered: a registry still names it: its public part is kept, for the home to be known by.
+        """
+        following = self.folder / NEXT_EVENT_KEY
+        assert following.exists(), "a node always has an event key"
+        if is_registered:
+            atomic_write(self.folder / RETIRED_EVENT_KEY, b64_encode(self.event_keys[0].public).encode("ascii"))
+        self._describe([b64_encode(self.event_keys[-1].public)])
+        following.replace(self.folder / "keys" / "event.key")
+
+    def settle_keys(self, registry: Registry | None) -> None:
+        """Drop the old event key when the registry in force names the next one and not the old."""
+        described = None if registry is None else registry.find(self.identity.node)
+        if described is None:
+            return
+        if self._retired().difference(described.event_keys):
+            (self.folder / RETIRED_EVENT_KEY).unlink()
+        if not (self.folder / NEXT_EVENT_KEY).exists():
+            return
+        old, new = (b64_encode(key.public) in described.event_keys for key in self.event_keys)
+        if new and not old:
+            self.drop_event_key(is_registered=False)
+
+    def _retired(self) -> set[str]:
+        path = self.folder / RETIRED_EVENT_KEY
+        return {path.read_text("ascii")} if path.exists() else set()
+
+    def _describe(self, event_keys: list[str]) -> None:
+        path = self.folder / "node.json"
+        network, described = read_description(path)
+        atomic_write(path, _description(network, msgspec.structs.replace(described, event_keys=event_keys)))
+
     def check_keys(self, described: RegisteredNode) -> None:
         """Raise `Malformed` unless a description of this node, such as a registry's, names its keys."""
-        for use, named in (("event", described.event_keys), ("log", described.log_keys)):
-            if b64_encode(self.key(use).public) not in named:
+        event = {b64_encode(key.public) for key in self.event_keys} | self._retired()
+        log = {b64_encode(self.key("log").public)}
+        for use, own, named in (("event", event, described.event_keys), ("log", log, described.log_keys)):
+            if not own.intersection(named):
                 raise Malformed(
                     f"The {use} key in {self.folder}/keys is not one that is described for {described.node}; restore "
                     "the right key, or let the operators register this one."
@@ -112,8 +170,7 @@ def make_home(
         url=url,
         limit=limit,
     )
-    said = {"network": identity.network, **msgspec.to_builtins(described)}
-    text = json.dumps(said, indent=2).encode("ascii") + b"\n"
+    text = _description(identity.network, described)
     try:
         _parse(text)
     except msgspec.ValidationError as error:
@@ -127,6 +184,11 @@ def make_home(
         write_secret(folder / "keys" / f"{use}.key", seed)
     atomic_write(folder / "node.json", text)
     return open_home(folder)
+
+
+def _description(network: str, described: RegisteredNode) -> bytes:
+    said = {"network": network, **msgspec.to_builtins(described)}
+    return json.dumps(said, indent=2).encode("ascii") + b"\n"
 
 
 class _Description(RegisteredNode, frozen=True, kw_only=True, forbid_unknown_fields=True):
