@@ -70,3 +70,11 @@ def test_what_a_crash_left_beside_a_file_does_not_stand_in_the_way(tmp_path: Pat
     assert path.read_bytes() == b"old"
     atomic_write(path, b"new")
     assert path.read_bytes() == b"new"
+
+
+def test_a_replacement_that_fails_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
+    """A folder stands in its place, so the last step fails."""
+    (tmp_path / "head").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        atomic_write(tmp_path / "head", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["head"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -88,11 +89,18 @@ def atomic_write(path: Path, content: bytes) -> None:
     """Replace a file whole and durably: write beside it, sync, rename, sync the folder.
 
     One process replaces a file at a time. A crash leaves the old content or the new, and at most a `.new` beside it,
-    which the next replacement overwrites.
+    which the next replacement overwrites. A failure leaves the old content and nothing beside it: on a full disk the
+    rest of a large file would keep the room that others need.
     """
     beside = path.with_name(path.name + ".new")
-    _write_and_sync(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644), content)
-    beside.replace(path)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        _write_and_sync(handle, content)
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink()
+        raise
     _sync_folder(path.parent)
 
 
