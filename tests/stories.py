@@ -1,14 +1,17 @@
 """One story for each room, told to a town on paper: every operation once, in an order that makes sense.
 
-    stories ── told to a town ──▶ what was asked and answered ── `python -m tests.stories` ──▶ the room's examples.json
+    stories ── told to a town ──▶ what was asked and answered ── `python -m tests.stories` ──▶ examples, documents
 
 The documents show these examples, and a test tells the stories again: what stands in a document is what is answered.
-Secrets and tokens are left out of what is kept. After a wanted change: `python -m tests.stories`, then the documents.
+Secrets and tokens are left out of what is kept. After a wanted change: `python -m tests.stories`, which also writes the
+documents anew.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -291,3 +294,5 @@ def examples_text(kept: dict[str, Json]) -> str:
 if __name__ == "__main__":
     for room, story in STORIES.items():
         examples_file(room).write_text(examples_text(story()), "utf-8")
+        document = ROOT / "contracts" / "openapi" / f"{room}.json"
+        subprocess.run([sys.executable, "-m", f"timebank_{room}.openapi", str(document)], check=True)

@@ -19,9 +19,7 @@ BYTES = "application/octet-stream"
 @pytest.mark.parametrize("room", sorted(STORIES))
 def test_the_town_answers_as_the_examples_say(room: str) -> None:
     """Status, kind and form of each answer are judged while the story is told."""
-    assert examples_text(STORIES[room]()) == examples_file(room).read_text("utf-8"), (
-        "run: python -m tests.stories, and write the documents anew"
-    )
+    assert examples_text(STORIES[room]()) == examples_file(room).read_text("utf-8"), "run: python -m tests.stories"
 
 
 @pytest.mark.parametrize(("room", "name"), OPERATIONS)
