@@ -70,6 +70,39 @@ def test_a_look_alike_is_refused_and_opens_no_account(aberdare: FederatedTown, h
     assert accounts(aberdare) == before
 
 
+@pytest.mark.parametrize(
+    "handle",
+    ["ALYS", "Alys", "аlys", "ａlys", "alys.", "al ys", "alys\u200b", "alys\n", "\u202ealys", "1alys", "alŷs", ""],
+)
+def test_a_handle_of_other_letters_is_refused_and_opens_no_account(aberdare: FederatedTown, handle: str) -> None:
+    """Case I-1."""
+    before = accounts(aberdare)
+    answer = enrol(aberdare, handle=handle)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "handle")
+    assert accounts(aberdare) == before
+
+
+@pytest.mark.parametrize("node", ["bаrry", "BARRY", "barry.", "barry\n", "ba\u200brry"])
+def test_a_town_that_only_looks_like_one_is_not_asked(aberdare: FederatedTown, node: str) -> None:
+    """Case I-1: towns are those of the registry."""
+    answer = resolve(aberdare, "bryn", node)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "node")
+
+
+@pytest.mark.parametrize("name", ["", " ", "\x00", "A\x00", "A\nB", "\u202eBryn", "B\u2066ryn", "\x9b31m", "a" * 201])
+def test_a_name_that_hides_something_is_refused(aberdare: FederatedTown, name: str) -> None:
+    answer = enrol(aberdare, name=name)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "name")
+
+
+@pytest.mark.parametrize("name", ["Llŷr ap Siôn", "O'Neill", "محمد", "李 小龍", "n", "Zoë-Ann (Cwm)", "🌱 Garden"])
+def test_a_name_in_any_script_is_taken_as_it_is(aberdare: FederatedTown, name: str) -> None:
+    """Case I-3."""
+    assert enrol(aberdare, name=name).status_code == 201
+    people = aberdare.http.get("/v1/people", headers=aberdare.headers("operate")).json()["people"]
+    assert name in {person["name"] for person in people}
+
+
 def test_while_the_ledger_is_away_nobody_is_enrolled(aberdare: FederatedTown) -> None:
     aberdare.to_ledger.is_cut = True
     answer = enrol(aberdare)
