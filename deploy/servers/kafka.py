@@ -127,7 +127,8 @@ class KafkaBroker:
         Raises: ServerMissing without jars or Java; ServerTrouble when the broker ends or is late.
         """
         try:
-            self._start()
+            self.begin()
+            self.wait_ready()
         except BaseException:
             self.stop()
             raise
@@ -158,7 +159,8 @@ class KafkaBroker:
     ) -> None:
         self.stop()
 
-    def _start(self) -> None:
+    def begin(self) -> None:
+        """Format the directory if it is new and start the process; it may not serve yet. Raises: as `start`."""
         java = [str(find_java()), *self._jvm_options()]
         self.directory.mkdir(parents=True, exist_ok=True)
         properties = self._write_settings()
@@ -175,9 +177,13 @@ class KafkaBroker:
             ]
             run_once(command, directory=self.directory, log=self.log, user=None, seconds=READY_SECONDS)
         command = [*java, "kafka.Kafka", properties]
-        child = Child("Kafka", command, directory=self.directory, log=self.log, detached=self._detached)
-        self._child = child
-        self._on_start(child.pid)
+        self._child = Child("Kafka", command, directory=self.directory, log=self.log, detached=self._detached)
+        self._on_start(self._child.pid)
+
+    def wait_ready(self) -> None:
+        """Wait until the process that was begun serves. Raises: ServerTrouble when it ends or is late."""
+        child = self._child
+        assert child is not None, "begin first"
         child.wait_ready(lambda: _STARTED in child.written(), seconds=READY_SECONDS)
 
     def _end(self) -> None:

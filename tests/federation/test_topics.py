@@ -61,7 +61,8 @@ def test_no_right_crosses_from_writing_to_reading(states: list[str]) -> None:
 def test_without_an_authorizer_there_are_topics_only() -> None:
     plan = plan_of(registry_of("aberdare", "barry"), TopicRules(with_acls=False))
     assert len(plan.topics) == 2
-    assert plan.acls == plan.quotas == ()
+    assert not plan.acls
+    assert not plan.quotas
 
 
 @pytest.mark.parametrize(("replication", "in_sync"), [(1, "1"), (2, "2"), (3, "2"), (5, "4")])

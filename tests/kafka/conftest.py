@@ -24,8 +24,11 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 @pytest.fixture(autouse=True)
-def quiet_client(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def quiet_client() -> Iterator[None]:
     """What the client logs would be kept to the end of the run, and its sockets with it."""
-    caplog.set_level(logging.CRITICAL, logger="kafka")
+    log = logging.getLogger("kafka")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
     yield
+    log.setLevel(before)
     gc.collect()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,14 @@ NODES = ("aberdare", "barry", "cardiff")
 RULES = TopicRules(replication=1)
 DROPPED = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
 """The client drops a connection that is still being made when it is closed; with the fixture `quiet_client`."""
+PATIENCE_SECONDS = 60.0
+
+
+def until(found: Callable[[], object], *, what: str) -> None:
+    """Ask again until it is so; fails with `what` when it takes too long."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not found():
+        assert time.monotonic() < end, f"not within {PATIENCE_SECONDS:g} s: {what}"
 
 
 class Secured:
@@ -47,6 +56,15 @@ class Secured:
         """What `timebank kafka apply` does with a plan."""
         with KafkaAdmin(self.scram_address, self.admin) as admin:
             return admin.apply(plan)
+
+    def make_again(self, *nodes: str) -> None:
+        """Delete the inboxes of nodes and make them again."""
+        names = {inbox_of(node) for node in nodes}
+        client = KafkaAdminClient(bootstrap_servers=self.scram_address, **self.admin.client_settings())
+        client.delete_topics(sorted(names))
+        until(lambda: not names & set(client.list_topics()), what="the topics are deleted")
+        client.close()
+        assert set(self.apply(self.plan)) == {f"made topic {name}" for name in names}
 
     def scram(self, user: str, password: str | None = None) -> KafkaSecurity:
         """Credentials by user and password; by default a node's right one."""
@@ -80,7 +98,9 @@ def inbox_of(node: str) -> str:
 @contextmanager
 def secured_broker(folder: Path) -> Iterator[Secured]:
     """The broker runs while the block lasts; the plan of `NODES` is applied."""
-    with SecuredBroker(folder / "broker") as broker:
+    # Old records are looked for twice a second instead of every five minutes.
+    settings = {"log.retention.check.interval.ms": "500", "log.initial.task.delay.ms": "500"}
+    with SecuredBroker(folder / "broker", settings=settings) as broker:
         secured = Secured(broker, folder)
         assert secured.apply(secured.plan)
         yield secured
