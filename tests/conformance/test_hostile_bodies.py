@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from tests.documented import Json
 from tests.rooms import DOCUMENTS, Room, open_room
 from tests.stories import examples_file
+from timebank_kit.web import RunningServer, serve_app
 from timebank_ledger.batch import BATCH_BYTES_MAX
 from timebank_ledger.bulk import BYTES_MAX as BULK_BYTES_MAX
 
@@ -195,7 +198,7 @@ class Sender:
     async def send(self, message: Any) -> None:
         self.answer.append(message)
 
-    def ask(self, room: Room, name: str, *, declared: bool) -> tuple[int, Json]:
+    def ask(self, room: Room, name: str, *, declared: bool) -> httpx.Response:
         operation = room.documented.operations[name]
         headers = room.headers(operation) | {"Content-Type": kind_of(operation)}
         if declared:
@@ -221,7 +224,7 @@ class Sender:
 
         asyncio.run(run())
         body = b"".join(message.get("body", b"") for message in self.answer)
-        return int(self.answer[0]["status"]), json.loads(body)
+        return httpx.Response(self.answer[0]["status"], headers=self.answer[0]["headers"], content=body)
 
 
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "in pieces"])
@@ -232,14 +235,16 @@ def test_a_body_of_a_gibibyte_is_refused_early(
     """What is taken of it is all that could be held: nothing of a declared one, else the route's own bound."""
     room, sender = rooms[room_name], Sender()
     length = room.length()
-    status, told = sender.ask(room, name, declared=declared)
+    answer = sender.ask(room, name, declared=declared)
+    room.documented.check(room.documented.operations[name], answer)
+    told = answer.json()
     bound = 0 if declared else BULK_BYTES_MAX if name == "uploadTransfers" else BATCH_BYTES_MAX
     assert sender.taken <= bound + len(PIECE)
     if name == "uploadTransfers" and not declared:
-        assert (status, told["complete"]) == (200, False)
+        assert (answer.status_code, told["complete"]) == (200, False)
         told = told["problem"]
     else:
-        assert status == 413
+        assert answer.status_code == 413
     assert told["code"] == "too_large"
     assert room.length() == length
     still_works(room)
@@ -269,3 +274,37 @@ def test_hostile_paths_and_queries_are_answered_as_documented(
             if answer.status_code != 404:
                 room.documented.check(operation, answer)
             assert room.length() == length
+
+
+HEADS = {
+    "one long header": b"GET /livez HTTP/1.1\r\nhost: a\r\nx: " + b"a" * 2_000_000 + b"\r\n\r\n",
+    "many headers": b"GET /livez HTTP/1.1\r\nhost: a\r\n" + b"x: aaaaaaaaaaaaaaaaaaaaaaaa\r\n" * 50_000 + b"\r\n",
+    "a long path": b"GET /" + b"a" * 2_000_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n",
+    "a NUL": b"GET /livez HTTP/1.1\r\nhost: a\r\nx: a\x00b\r\n\r\n",
+    "a NUL in the path": b"GET /livez\x00 HTTP/1.1\r\nhost: a\r\n\r\n",
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10 + b"\r\n\r\n",
+    "two lengths": b"POST /v1/transfers HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcde",
+    "a length below 0": b"POST /v1/transfers HTTP/1.1\r\nhost: a\r\ncontent-length: -5\r\n\r\nabcde",
+    "a bad piece": b"POST /v1/transfers HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+}
+
+
+@pytest.fixture(scope="module")
+def server(rooms: dict[str, Room]) -> Iterator[RunningServer]:
+    running = serve_app(rooms["ledger"].app)
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("name", sorted(HEADS))
+def test_a_hostile_head_is_refused_and_the_next_caller_is_served(server: RunningServer, name: str) -> None:
+    """Refused, or hung up on; never a bug, and never kept waiting."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+        with suppress(OSError):
+            line.sendall(HEADS[name])
+            line.shutdown(socket.SHUT_WR)
+        answer = b""
+        with suppress(OSError):
+            answer = line.recv(65_536)
+    assert answer[:10] in (b"", b"HTTP/1.1 4"), answer[:200]
+    assert httpx.get(f"{server.url}/livez").json() == {"state": "alive"}
