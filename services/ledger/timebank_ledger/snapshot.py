@@ -68,6 +68,8 @@ def read_back(journal: Journal, *, head: HeadFile, snapshot: SnapshotFile) -> tu
         JournalDamaged: the journal holds an entry that the rules refuse.
         JournalBehindHead: it is shorter than, or differs from, what was published.
     """
+    if journal.length() < head.size:
+        head.check(journal.length(), None)  # no replay could make it longer
     try:
         found = snapshot.load()
         if found is not None:
