@@ -158,6 +158,7 @@ def _streams(story: Story, town: Town, barry: Town) -> None:
     ask("takeSegment", body=forged)
     ask("listStreams")
     ask("thawStream", body={"reason": "node_mended"}, peer="barry")
+    ask("changePeer", body={"suspended": False, "own_limit": 3000}, peer="barry")
     ask("listPositions")
     ask("acceptRegistry", body=signed(both_open()))
     ask("revokeAlias", status=204, alias=alias)

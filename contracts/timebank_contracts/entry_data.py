@@ -54,6 +54,9 @@ Postings = Annotated[list[tuple[AccountId, PostedMinutes]], Meta(min_length=2, m
 Shares = Annotated[list[tuple[AccountId, Minutes]], Meta(min_length=1, max_length=POSTINGS_MAX)]
 
 
+ProtocolVersion = Annotated[int, Meta(ge=1, le=1000)]
+
+
 class _Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Base of every `data` object."""
 
@@ -104,6 +107,12 @@ class Peer(_Data, frozen=True):
     owed_limit: Ceiling
     """Minutes that the peer may owe us."""
     event_keys: Annotated[list[RawKey], Meta(max_length=4)]
+    own_limit: Ceiling | UnsetType = UNSET
+    """The limit that this node sets or agreed itself; absent: the network's."""
+    suspended_here: bool = False
+    """This node's own operator suspended the peer."""
+    protocols: Annotated[list[ProtocolVersion], Meta(min_length=1, max_length=8)] | UnsetType = UNSET
+    """Protocol versions that the peer speaks, as the registry lists them; absent: 1 alone."""
 
 
 class Frozen(_Data, frozen=True):

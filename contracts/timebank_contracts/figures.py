@@ -7,10 +7,13 @@ Source: design page 2, "Signs, limits, identities"; page 3, "What people do with
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from timebank_contracts.moments import parse_time
 from timebank_contracts.state import Book
+
+WARNING_PERCENT: Final = 80
+"""Of a limit, from which on it is said that the limit is near."""
 
 
 class KindRow(NamedTuple):
@@ -53,6 +56,16 @@ class PositionRow(NamedTuple):
     open_transfers: int
     oldest_age_seconds: int | None
     """Age of the oldest open transfer; None when there is none."""
+    own_limit: int | None
+    """The limit that this town sets or agreed itself; None: the network's."""
+    suspended_here: bool
+    warning: bool
+    """`WARNING_PERCENT` of a limit with this peer are used: somebody should talk before it blocks."""
+
+
+def is_near(used: int, limit: int) -> bool:
+    """Whether `WARNING_PERCENT` of a limit are used, both in minutes; of nothing used, never."""
+    return used > 0 and 100 * used >= WARNING_PERCENT * limit
 
 
 def trial_balance(book: Book) -> TrialBalance:
@@ -101,6 +114,9 @@ def position_rows(book: Book, now: datetime) -> list[PositionRow]:
                 owed_limit=peer.owed_limit,
                 open_transfers=counts.get(name, 0),
                 oldest_age_seconds=age,
+                own_limit=peer.own_limit,
+                suspended_here=peer.suspended_here,
+                warning=is_near(peer.debt, peer.owe_limit) or is_near(-peer.clearing.balance, peer.owed_limit),
             )
         )
     return rows

@@ -246,6 +246,17 @@ class NewThaw(Model):
     )
 
 
+class NewPeerPolicy(Model):
+    """The whole of this town's own policy about a peer."""
+
+    suspended: bool = Field(
+        description="Nothing new is sent to it, and what it sends is rejected; its decisions count.", examples=[False]
+    )
+    own_limit: CeilingMinutes | None = Field(
+        default=None, description="What both may owe each other, where lower than the network's; none: the network's."
+    )
+
+
 class NewPolicy(Model):
     default_floor: FloorMinutes
     default_ceiling: CeilingMinutes

@@ -146,11 +146,28 @@ class PositionRow(Model):
     owed_limit: LimitMinutes
     open_transfers: Count
     oldest_age_seconds: int | None = Field(description="Age of the oldest open transfer.", examples=[3])
+    own_limit: int | None = Field(description="This town's own limit; none: the network's.", examples=[3000])
+    suspended_here: bool = Field(description="By this town's own operator.")
+    warning: bool = Field(description="Four fifths of a limit with this peer are used.")
 
 
 class Positions(Model):
     node: PeerId
     rows: list[PositionRow]
+    debt: Count = Field(description="What this town owes all peers, transfers under way included.")
+    debt_limit: LimitMinutes
+    warning: bool = Field(description="Four fifths of some limit are used, the total's or one with a peer.")
+
+
+class PeerPolicy(Model):
+    """What counts about a peer from now on; quantities in minutes."""
+
+    peer: PeerId
+    state: Literal["open", "suspended", "closed"]
+    owe_limit: LimitMinutes
+    owed_limit: LimitMinutes
+    own_limit: int | None = Field(description="This town's own limit; none: the network's.", examples=[3000])
+    suspended: bool = Field(description="By this town's own operator.")
 
 
 class Limits(Model):

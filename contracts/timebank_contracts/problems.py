@@ -120,6 +120,7 @@ STATUS: Final[dict[str, int]] = {
     "node_opened": 409,
     "not_reversible": 409,
     "pair_limit_exceeded": 409,
+    "peer_needs_upgrade": 409,
     "peer_suspended": 409,
     "refund_exceeded": 409,
     "registry_invalid": 409,

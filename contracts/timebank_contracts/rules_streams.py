@@ -15,6 +15,7 @@ from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.errors import BREACHES, Breach, Malformed, Refusal
 from timebank_contracts.names import clearing, transit
+from timebank_contracts.protocol_versions import sendable_types
 from timebank_contracts.segments import PROTOCOL_VERSION, SegmentStatement, is_signed_by, open_statement
 from timebank_contracts.state import Account, Book, PeerState, PendingSegment
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
@@ -42,6 +43,11 @@ def peer_changed(book: Book, entry: e.PeerChanged) -> None:
     me = book.me
     if data.peer == me.node:
         raise Refusal("peer_unknown", "A node is not its own peer.")
+    own_limit = None if data.own_limit is UNSET else data.own_limit
+    if (data.suspended_here and data.state == "open") or (
+        own_limit is not None and max(data.owe_limit, data.owed_limit) > own_limit
+    ):
+        raise Refusal("registry_invalid", "A peer's state and limits are not above those that this node sets itself.")
     keys = tuple(b64decode(key) for key in data.event_keys)
     peer = book.peers.get(data.peer)
     if peer is None:
@@ -68,6 +74,7 @@ def peer_changed(book: Book, entry: e.PeerChanged) -> None:
             outgoing=StreamHead(0, starts[1]),
             unheard={0: starts[1]},
         )
+        _note_policy(book.peers[data.peer], data)
         return
     if data.generation != peer.generation:
         raise Refusal("registry_invalid", "A new generation of a peer begins by closing the old one.")
@@ -75,6 +82,13 @@ def peer_changed(book: Book, entry: e.PeerChanged) -> None:
     peer.owe_limit = data.owe_limit
     peer.owed_limit = data.owed_limit
     peer.event_keys = keys
+    _note_policy(peer, data)
+
+
+def _note_policy(peer: PeerState, data: e.Peer) -> None:
+    peer.own_limit = None if data.own_limit is UNSET else data.own_limit
+    peer.suspended_here = data.suspended_here
+    peer.protocols = (1,) if data.protocols is UNSET else tuple(data.protocols)
 
 
 def peer_frozen(book: Book, entry: e.PeerFrozen) -> None:
@@ -205,6 +219,9 @@ def outgoing_message(book: Book, peer: PeerState, entry: e.Entry) -> m.AnyMessag
     expected = (me.node, peer.peer, m.message_id(peer.peer, me.generation, peer.outgoing.n + 1), entry.time)
     if (message.source, message.subject, message.id, message.time) != expected:
         raise Refusal("segment_invalid", f"Expected was the message {expected[2]}.")
+    # A decision answers what the peer itself began, and is never withheld.
+    if entry.in_ is UNSET and str(type(message).__struct_config__.tag) not in sendable_types(peer.protocols):
+        raise Refusal("peer_needs_upgrade")
     return message
 
 

@@ -144,6 +144,12 @@ class PeerState:
     unheard: dict[int, bytes] = field(default_factory=dict)
     """Chain values of our stream from `heard` to its head: what a later `heard` is compared with."""
     frozen: bool = False
+    own_limit: int | None = None
+    """The limit that this node sets or agreed itself, in minutes; None: the network's."""
+    suspended_here: bool = False
+    """By this node's own operator."""
+    protocols: tuple[int, ...] = (1,)
+    """Protocol versions that the peer speaks."""
 
     @property
     def debt(self) -> int:

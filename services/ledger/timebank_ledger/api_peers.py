@@ -20,7 +20,7 @@ from timebank_contracts import http as asked
 from timebank_contracts import http_answers as h
 from timebank_contracts.entries import decode_entry
 from timebank_contracts.errors import Refusal
-from timebank_contracts.figures import position_rows
+from timebank_contracts.figures import is_near, position_rows
 from timebank_contracts.names import Identity
 from timebank_contracts.registry import PAYLOAD_TYPE, REGISTRY_BYTES_MAX
 from timebank_contracts.segments import SEGMENT_BYTES_MAX, SEGMENT_MESSAGES_MAX, parse_segment
@@ -190,8 +190,43 @@ def list_positions(edge: TheEdge) -> h.Positions:
     """This town's row of the matrix of positions: where it stands with each peer."""
     with edge.writer.reading() as book:
         rows = position_rows(book, edge.clock.now())
+        debt, debt_limit = book.debt, book.debt_limit
     found = [h.PositionRow.model_validate(row._asdict()) for row in rows]
-    return h.Positions(node=edge.identity.node, rows=found)
+    return h.Positions(
+        node=edge.identity.node,
+        rows=found,
+        debt=debt,
+        debt_limit=debt_limit,
+        warning=is_near(debt, debt_limit) or any(row.warning for row in rows),
+    )
+
+
+@router.put("/peers/{peer}", operation_id="changePeer", openapi_extra=needs("operate", keyed=True))
+async def change_peer(
+    edge: TheEdge,
+    caller: TheCaller,
+    key: TheKey,
+    peer: PeerPath,
+    body: asked.NewPeerPolicy,
+    response: Response,
+    dry_run: TheDryRun,
+) -> h.PeerPolicy:
+    """Replace this town's own policy about a peer: suspended or not, and its own limit beside the network's."""
+    limit = {} if body.own_limit is None else {"own_limit": body.own_limit}
+    head = command_head(caller, key, {"kind": "peer", "peer": peer, "suspended": body.suspended, **limit})
+    command = c.ChangePeer(**head, peer=peer, own_limit=body.own_limit, suspended=body.suspended)
+    entry = only_entry(await write(edge, command, dry_run=dry_run))
+    assert isinstance(entry, e.PeerChanged)
+    response.headers["X-Position"] = str(entry.n + 1)
+    said = entry.data
+    return h.PeerPolicy(
+        peer=peer,
+        state=said.state,
+        owe_limit=said.owe_limit,
+        owed_limit=said.owed_limit,
+        own_limit=None if said.own_limit is UNSET else said.own_limit,
+        suspended=said.suspended_here,
+    )
 
 
 @router.put(

@@ -262,6 +262,16 @@ class AcceptRegistry(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePeer(Command):
+    """The whole of this node's own policy about a peer."""
+
+    peer: str
+    own_limit: int | None
+    """Minutes; None: the network's limit counts alone."""
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThawPeer(Command):
     peer: str
     reason: str

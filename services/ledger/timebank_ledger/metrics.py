@@ -10,6 +10,8 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from timebank_contracts.figures import is_near
+from timebank_kit.commit_loop import Stopped
 from timebank_kit.metrics import exposition, new_registry
 from timebank_ledger.index import Index
 from timebank_ledger.webhook_store import WebhookStore
@@ -34,6 +36,7 @@ class Metrics:
         self._gauge("rolled_back", "1 when a peer proved that entries are missing.", lambda: int(writer.rolled_back))
         self._gauge("doubts", "Times that the journal's tail was read back.", lambda: writer.loop.doubts)
         self._gauge("published", "Entries that the head file says are published.", lambda: writer.checkpoints.published)
+        self._gauge("limits_near", "Limits of which 80 % are used: by peer, and the total.", lambda: _near(writer))
         self._gauge("indexed", "Entries that statements are read from.", lambda: index.position)
         self.deliveries = Counter(
             "timebank_ledger_webhook_deliveries", "Hints sent.", ["outcome"], registry=self._registry
@@ -48,6 +51,17 @@ class Metrics:
     def text(self) -> bytes:
         """The exposition format of Prometheus."""
         return exposition(self._registry)
+
+
+def _near(writer: Writer) -> int:
+    try:
+        with writer.reading() as book:
+            peers = list(book.peers.values())
+            near = [is_near(peer.debt, peer.owe_limit) for peer in peers]
+            near += [is_near(-peer.clearing.balance, peer.owed_limit) for peer in peers]
+            return sum([*near, is_near(book.debt, book.debt_limit)])
+    except Stopped:
+        return 0
 
 
 class CountAnswers:

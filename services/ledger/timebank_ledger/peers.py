@@ -7,7 +7,6 @@ Source: design page 1, steps 5 and 7; page 2, "Stream, segment, acknowledgement"
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
@@ -26,6 +25,7 @@ from timebank_contracts.rules_claims_between import judge_claim
 from timebank_contracts.rules_thanks import thanked_side
 from timebank_contracts.segments import parse_segment
 from timebank_contracts.state import Book, PeerState
+from timebank_ledger.peer_policy import as_entered, peer_in
 
 RULE = e.Actor(kind="rule")
 
@@ -168,7 +168,7 @@ def accept_registry(
     Args:
         book: changed when entries are returned.
         registry: verified against the one in force by the caller.
-        own_limits: minutes by peer, where this node wants a lower limit than the network's.
+        own_limits: minutes by peer, where this node wants another limit of its own than it has in the book.
         time: the clock's time in wire form.
         by: who accepts it.
         key: of the command; the entry of the version keeps it.
@@ -193,7 +193,7 @@ def accept_registry(
     keyed: dict[str, Any] = {"key": UNSET if key is None else key, "command": UNSET if digest is None else digest}
     written: list[e.Entry] = [e.RegistryAcceptedEntry(n=book.n, time=now, by=by, data=data, **keyed)]
     apply(book, written[0])
-    for said in [*_peers_in(registry, me.node, own_limits), *_peers_gone(registry, book)]:
+    for said in [*_peers_in(registry, book, own_limits), *_peers_gone(registry, book)]:
         if said == _as_entered(book, said.peer):
             continue
         entry = e.PeerChanged(n=book.n, time=now, by=by, data=said)
@@ -202,19 +202,14 @@ def accept_registry(
     return written
 
 
-def _peers_in(registry: Registry, me: str, own_limits: dict[str, int]) -> Iterator[e.Peer]:
+def _peers_in(registry: Registry, book: Book, own_limits: dict[str, int]) -> Iterator[e.Peer]:
+    me = book.me.node
     for node in registry.nodes if registry.find(me) is not None else ():
-        limit = registry.pair_limit(me, node.node)
-        limit = min(limit, own_limits.get(node.node, limit))
+        known = book.peers.get(node.node)
+        own_limit = own_limits.get(node.node, None if known is None else known.own_limit)
         if node.node != me:
-            yield e.Peer(
-                peer=node.node,
-                generation=node.generation,
-                state=node.state,
-                owe_limit=limit,
-                owed_limit=limit,
-                event_keys=list(node.event_keys),
-            )
+            suspended_here = known is not None and known.suspended_here
+            yield peer_in(registry, node, me=me, own_limit=own_limit, suspended_here=suspended_here)
 
 
 def _peers_gone(registry: Registry, book: Book) -> Iterator[e.Peer]:
@@ -226,13 +221,4 @@ def _peers_gone(registry: Registry, book: Book) -> Iterator[e.Peer]:
 
 def _as_entered(book: Book, peer: str) -> e.Peer | None:
     found = book.peers.get(peer)
-    if found is None:
-        return None
-    return e.Peer(
-        peer=peer,
-        generation=found.generation,
-        state=found.state,  # type: ignore[arg-type]  # what was entered came from the closed set
-        owe_limit=found.owe_limit,
-        owed_limit=found.owed_limit,
-        event_keys=[b64encode(key).decode("ascii") for key in found.event_keys],
-    )
+    return None if found is None else as_entered(found)

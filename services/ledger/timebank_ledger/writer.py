@@ -37,6 +37,7 @@ from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
 from timebank_ledger.committed import Batch, Committed, NotOurs
 from timebank_ledger.head import WAYS_OUT, HeadFile, HeadNotWritten, JournalBehindHead
 from timebank_ledger.layer import layer_over
+from timebank_ledger.peer_policy import change_peer
 from timebank_ledger.peers import accept_registry
 from timebank_ledger.propose import perform
 from timebank_ledger.replay import JournalDamaged, read_entry
@@ -332,6 +333,8 @@ class Writer:
             if book is self._batch.book:
                 self._registries = {one.sha256: one for one in (previous, registry) if one is not None}
             return Written(entries=entries)
+        if isinstance(command, c.ChangePeer):
+            return Written(entries=change_peer(book, command, self._registry_in_force(book), time=time))
         return Written(entries=perform(book, command, time=time, cite=cite))
 
     def _registry_in_force(self, book: Book) -> Registry | None:
