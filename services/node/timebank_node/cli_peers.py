@@ -1,0 +1,96 @@
+"""The words of `timebank peers` and `timebank network matrix`; `commands_peers.py` does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from timebank_node.cli_network import app as network_app
+
+if TYPE_CHECKING:
+    from timebank_node.operator_door import OperatorDoor
+
+app = typer.Typer(no_args_is_help=True, help="A running node's peers: limits, suspension.")
+out = Console(highlight=False, soft_wrap=True)
+SECONDS = 30.0
+
+Home = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False, exists=True)]
+Peer = Annotated[str, typer.Argument(help="The other town.")]
+Url = Annotated[str | None, typer.Option(help="Where the node serves; none: as its node.json says.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be, and change nothing.")]
+
+
+@contextmanager
+def _door(folder: Path, url: str | None) -> Iterator[OperatorDoor]:
+    import httpx  # noqa: PLC0415 - a room loads when its command runs
+
+    from timebank_kit.clock import SystemClock  # noqa: PLC0415
+    from timebank_node.operator_door import door_of_home  # noqa: PLC0415
+
+    with httpx.Client(timeout=SECONDS) as http:
+        yield door_of_home(folder, http, clock=SystemClock(), url=url)
+
+
+@app.command("limits")
+def peers_limits(folder: Home, url: Url = None) -> None:
+    """Print each peer's limits, what is used of them, and which are near."""
+    from timebank_node.commands_peers import show_limits  # noqa: PLC0415
+
+    with _door(folder, url) as door:
+        show_limits(out, door)
+
+
+@app.command("suspend")
+def peers_suspend(folder: Home, peer: Peer, url: Url = None, dry_run: DryRun = False) -> None:
+    """Begin nothing new with a peer; its decisions still count."""
+    from timebank_node.commands_peers import set_policy  # noqa: PLC0415
+
+    with _door(folder, url) as door:
+        set_policy(out, door, peer, dry_run=dry_run, suspended=True)
+
+
+@app.command("resume")
+def peers_resume(folder: Home, peer: Peer, url: Url = None, dry_run: DryRun = False) -> None:
+    """End this town's suspension of a peer."""
+    from timebank_node.commands_peers import set_policy  # noqa: PLC0415
+
+    with _door(folder, url) as door:
+        set_policy(out, door, peer, dry_run=dry_run, suspended=False)
+
+
+@app.command("limit")
+def peers_limit(
+    folder: Home,
+    peer: Peer,
+    hours: Annotated[int | None, typer.Option(help="This town's own limit; none: the network's.", min=0)] = None,
+    url: Url = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Set this town's own limit with a peer: the lower of it and the network's counts here."""
+    from timebank_node.commands_peers import set_policy  # noqa: PLC0415
+
+    with _door(folder, url) as door:
+        set_policy(out, door, peer, dry_run=dry_run, own_limit=None if hours is None else hours * 60)
+
+
+@network_app.command("matrix")
+def network_matrix(
+    homes: Annotated[list[Path] | None, typer.Argument(help="Homes of running nodes.", exists=True)] = None,
+    at: Annotated[list[str] | None, typer.Option(help="URL=FILE: a node and the secret file of a token.")] = None,
+) -> None:
+    """Print where every town stands with every other: positions, ages, open transfers, limits that are near."""
+    import httpx  # noqa: PLC0415
+
+    from timebank_kit.clock import SystemClock  # noqa: PLC0415
+    from timebank_node.commands_peers import show_matrix  # noqa: PLC0415
+    from timebank_node.operator_door import door_of_home, door_with_token  # noqa: PLC0415
+
+    with httpx.Client(timeout=SECONDS) as http:
+        doors = [door_of_home(folder, http, clock=SystemClock()) for folder in homes or ()]
+        doors += [door_with_token(words, http) for words in at or ()]
+        show_matrix(out, doors)

@@ -1,0 +1,81 @@
+"""An operator's commands about peers, against two towns that run in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import StringIO
+from pathlib import Path
+
+import httpx
+import pytest
+from rich.console import Console
+
+from tests.federation.towns import Network, open_towns
+from timebank_contracts.errors import Malformed
+from timebank_kit.web import AsgiBridge
+from timebank_node.commands_peers import set_policy, show_limits, show_matrix
+from timebank_node.operator_door import OperatorDoor, door_of_home, door_with_token
+
+pytestmark = pytest.mark.slow  # every test opens whole towns
+
+
+class Place:
+    """Two towns, an operator's door to each, and what the commands printed."""
+
+    def __init__(self, network: Network, stack: ExitStack) -> None:
+        self.network = network
+        self.doors: dict[str, OperatorDoor] = {}
+        for name, town in network.towns.items():
+            http = stack.enter_context(httpx.Client(transport=AsgiBridge(town.ledger.app)))
+            self.doors[name] = door_of_home(town.home.folder, http, clock=network.clock)
+        self._text = StringIO()
+        self.out = Console(file=self._text, width=200)
+
+    @property
+    def said(self) -> str:
+        return " ".join(self._text.getvalue().split())
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with open_towns(tmp_path, "aberdare", "barry") as network, ExitStack() as stack:
+        yield Place(network, stack)
+
+
+def test_limits_say_what_is_used_and_what_is_near(place: Place) -> None:
+    set_policy(place.out, place.doors["aberdare"], "barry", dry_run=False, own_limit=60)
+    place.network.send("aberdare", "barry", 50, key="k")
+    show_limits(place.out, place.doors["aberdare"])
+    assert "barry open 0:50 1:00 0:00 1:00 1:00 near a limit" in place.said
+    assert "All peers together: 0:50 of 1,000:00" in place.said
+
+
+def test_a_peer_is_suspended_and_resumed_and_keeps_its_own_limit(place: Place) -> None:
+    door = place.doors["aberdare"]
+    set_policy(place.out, door, "barry", dry_run=False, own_limit=60)
+    set_policy(place.out, door, "barry", dry_run=True, suspended=True)
+    assert "barry would be suspended at aberdare; limit 1:00." in place.said
+    assert place.network["aberdare"].stream("barry")["state"] == "open"
+    set_policy(place.out, door, "barry", dry_run=False, suspended=True)
+    assert place.network["aberdare"].stream("barry")["state"] == "suspended"
+    set_policy(place.out, door, "barry", dry_run=False, suspended=False)
+    stream = place.network["aberdare"].stream("barry")
+    assert (stream["state"], stream["owe_limit"]) == ("open", 60)
+    with pytest.raises(Malformed, match="no peer of the name cardiff"):
+        set_policy(place.out, door, "cardiff", dry_run=False, suspended=True)
+
+
+def test_the_matrix_shows_every_pair_what_is_under_way_and_a_town_that_is_silent(place: Place, tmp_path: Path) -> None:
+    network = place.network
+    network.send("aberdare", "barry", 30, key="settled")
+    network.pump()
+    network.send("aberdare", "barry", 10, key="open")
+    network.clock.advance(7)
+    (tmp_path / "token").write_text("x")
+    (tmp_path / "token").chmod(0o600)
+    away = door_with_token(f"http://cardiff.example={tmp_path / 'token'}", httpx.Client(transport=network.doors))
+    show_matrix(place.out, [*place.doors.values(), away])
+    assert "aberdare barry open −0:30 0:10 1 7 s" in place.said
+    assert "barry aberdare open 0:30 0:00 0" in place.said
+    assert "http://cardiff.example does not answer" in place.said
