@@ -112,6 +112,11 @@ class KafkaBroker:
         return f"127.0.0.1:{self._ports[listener]}"
 
     @property
+    def settings(self) -> dict[str, str]:
+        """The lines over ours."""
+        return dict(self._settings)
+
+    @property
     def pid(self) -> int:
         """The running broker's process id."""
         assert self._child is not None, "start the broker first"

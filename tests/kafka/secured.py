@@ -59,12 +59,16 @@ class Secured:
 
     def make_again(self, *nodes: str) -> None:
         """Delete the inboxes of nodes and make them again."""
-        names = {inbox_of(node) for node in nodes}
-        client = KafkaAdminClient(bootstrap_servers=self.scram_address, **self.admin.client_settings())
-        client.delete_topics(sorted(names))
-        until(lambda: not names & set(client.list_topics()), what="the topics are deleted")
-        client.close()
+        names = [inbox_of(node) for node in nodes]
+        self.forget(*names)
         assert set(self.apply(self.plan)) == {f"made topic {name}" for name in names}
+
+    def forget(self, *names: str) -> None:
+        """Delete topics."""
+        client = KafkaAdminClient(bootstrap_servers=self.scram_address, **self.admin.client_settings())
+        client.delete_topics(sorted(set(names) & set(client.list_topics())))
+        until(lambda: not set(names) & set(client.list_topics()), what="the topics are deleted")
+        client.close()
 
     def scram(self, user: str, password: str | None = None) -> KafkaSecurity:
         """Credentials by user and password; by default a node's right one."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from tests.federation.plans import NETWORK, registry_of
+from tests.federation.towns import OPERATORS
 from tests.kafka.secured import DROPPED, NODES, RULES, Secured, inbox_of
 from timebank_federation.broker import BrokerAway, TopicAway
 from timebank_federation.broker_kafka import KafkaInbox, KafkaOutbox
@@ -14,6 +17,8 @@ from timebank_federation.broker_security import PLAIN, KafkaSecurity
 from timebank_federation.kafka_admin import KafkaAdmin
 from timebank_federation.kafka_check import compare, compare_node
 from timebank_federation.topics import inbox_prefix, plan_of
+from timebank_node.cli import app
+from timebank_node.network import first_registry
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, DROPPED]
 BOTH = pytest.mark.parametrize("by", ["scram", "certificate"])
@@ -124,3 +129,32 @@ def test_a_broker_that_our_authority_does_not_vouch_for_is_not_believed(secured:
 def test_plaintext_at_a_secured_port_is_told_to_look_at_the_protocol(secured: Secured) -> None:
     said = refusal(secured.scram_address, PLAIN, inbox_of("barry"))
     assert said.startswith("it does not answer as a broker at this port: see its listeners")
+
+
+def test_the_command_finds_what_was_changed_and_says_so_by_its_exit_status(secured: Secured, tmp_path: Path) -> None:
+    """Exit status 1, one sentence for each finding; 0 after `apply`."""
+    registry = first_registry(NETWORK, registry_of(*NODES).nodes, operators=OPERATORS, k=1)
+    (tmp_path / "registry.json").write_bytes(registry)
+    (tmp_path / "admin").touch(mode=0o600)
+    (tmp_path / "admin").write_text(secured.broker.password)
+    words = ["--registry", str(tmp_path / "registry.json"), "--replication", "1"]
+    around = {
+        "TIMEBANK_FEDERATION_KAFKA": secured.scram_address,
+        "TIMEBANK_FEDERATION_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "TIMEBANK_FEDERATION_KAFKA_CA_FILE": str(secured.broker.authority.certificate),
+        "TIMEBANK_FEDERATION_KAFKA_USER": "admin",
+        "TIMEBANK_FEDERATION_KAFKA_PASSWORD_FILE": str(tmp_path / "admin"),
+    }
+
+    def run(command: str, *more: str) -> Result:
+        return CliRunner(env=around).invoke(app, ["kafka", command, *words, *more])
+
+    assert run("apply").exit_code == 0
+    known = ("--known", str(tmp_path / "ids.json"))
+    assert run("check", *known).exit_code == 0
+    secured.make_again("barry")
+    found = run("check", *known)
+    assert (found.exit_code, found.output.count("WRONG")) == (1, 1)
+    assert "was deleted and made again" in found.output
+    longer = run("check", "--retention-days", "30")
+    assert (longer.exit_code, longer.output.count("WRONG")) == (1, len(NODES))

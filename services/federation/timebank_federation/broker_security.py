@@ -95,19 +95,25 @@ def read_security(settings: KafkaSettings) -> KafkaSecurity:
         certificate_file=settings.kafka_certificate_file,
         key_file=settings.kafka_key_file,
         user=settings.kafka_user,
-        password=None if settings.kafka_password_file is None else _password(settings.kafka_password_file),
+        password=None if settings.kafka_password_file is None else read_password(settings.kafka_password_file),
     )
     _try_files(security)
     return security
 
 
-def _password(path: Path) -> str:
+def read_password(path: Path) -> str:
+    """The password in a secret file, without the line's end.
+
+    Raises:
+        SettingRefused: the file is empty or no text.
+        UnsafeFile: others can read it.
+    """
     try:
         text = read_secret(path).decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise SettingRefused(f"{PREFIX}PASSWORD_FILE names a file that is no text.") from error
+        raise SettingRefused(f"The password file {path} is no text.") from error
     if not text:
-        raise SettingRefused(f"{PREFIX}PASSWORD_FILE names an empty file: write the password into it.")
+        raise SettingRefused(f"The password file {path} is an empty file: write the password into it.")
     return text
 
 

@@ -21,6 +21,8 @@ from kafka.admin import (
     ResourcePattern,
     ResourcePatternFilter,
     ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
 )
 from kafka.errors import KafkaError, NoError, SecurityDisabledError, TopicAuthorizationFailedError, for_code
 from kafka.protocol.admin import AlterClientQuotasRequest, DescribeClientQuotasRequest
@@ -31,6 +33,7 @@ from timebank_federation.broker_security import PLAIN, KafkaSecurity
 from timebank_federation.kafka_check import BrokersState, NodeView, TopicState, surplus
 from timebank_federation.topics import PARTITIONS, Acl, Plan, Quota, Topic, inbox_prefix
 
+SCRAM_ROUNDS: Final = 8_192
 PAGE: Final = 500
 """ACLs in one request."""
 ANY_HOST: Final = "*"
@@ -124,6 +127,14 @@ class KafkaAdmin:
             done += self._apply_acls(plan, state.acls)
             done += self._apply_quotas([quota for quota in plan.quotas if quota not in state.quotas])
         return done
+
+    def set_password(self, user: str, password: str) -> None:
+        """Make a SCRAM user, or give it another password; who is connected stays so until its next login."""
+        change = UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, password, iterations=SCRAM_ROUNDS)
+        with self._refusals("refuses to make a user"):
+            said = self._client.alter_user_scram_credentials([change])
+        if said[user] is not None:
+            raise BrokerAway(f"Kafka at {self._bootstrap} refuses to make a user: {said[user]}.")
 
     def _make_topic(self, topic: Topic) -> None:
         new = NewTopic(

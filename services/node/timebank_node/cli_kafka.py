@@ -21,7 +21,7 @@ RegistryPath = Annotated[
     Path | None,
     typer.Option(
         "--registry",
-        help="A node's registry folder, or version 1 as a file; by default TIMEBANK_FEDERATION_REGISTRY_FOLDER.",
+        help="A node's home, or a signed registry; by default TIMEBANK_FEDERATION_REGISTRY_FOLDER.",
         exists=True,
     ),
 ]
@@ -62,6 +62,21 @@ def kafka_apply(
     )
 
 
+@app.command("user")
+def kafka_user(
+    node: Annotated[str, typer.Argument(help="The node; its user has the same name.")],
+    password_file: Annotated[
+        Path, typer.Argument(help="Its password: a new one is written, an existing one taken.", dir_okay=False)
+    ],
+    registry: RegistryPath = None,
+    bootstrap: Bootstrap = None,
+) -> None:
+    """Make a node's SCRAM user at the brokers, or give it another password. Needs an administrator."""
+    from timebank_node.commands_kafka import make_user  # noqa: PLC0415
+
+    make_user(out, registry, node=node, password_file=password_file, bootstrap=bootstrap)
+
+
 @app.command("check")
 def kafka_check(
     registry: RegistryPath = None,
@@ -74,7 +89,7 @@ def kafka_check(
         Path | None, typer.Option(help="File that remembers topic ids, to notice one made again.", dir_okay=False)
     ] = None,
 ) -> None:
-    """Compare the brokers with the plan, one sentence for each finding. Exit status 0: fine; 1: findings; 2: no answer."""
+    """Compare the brokers with the plan, a sentence for each finding. Exit status 0: fine, 1: wrong, 2: no answer."""
     from timebank_node.commands_kafka import check_brokers  # noqa: PLC0415
 
     fine = check_brokers(

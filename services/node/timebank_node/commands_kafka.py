@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
 from timebank_contracts.errors import Malformed
-from timebank_contracts.registry import Registry, open_registry
-from timebank_federation.broker_security import KafkaSecurity, read_security
+from timebank_contracts.registry import Registry
+from timebank_federation.broker_security import KafkaSecurity, read_password, read_security
 from timebank_federation.kafka_admin import KafkaAdmin
 from timebank_federation.kafka_check import BrokersState, Findings, compare, compare_node
-from timebank_federation.registries import Registries
 from timebank_federation.settings import FederationSettings
 from timebank_federation.topics import Plan, TopicRules, describe_plan, inbox_prefix, plan_of
-from timebank_kit.files import atomic_write
+from timebank_kit.files import atomic_write, write_secret
 from timebank_kit.settings import read_settings
+from timebank_node.commands_network import read_in_force
 
+PASSWORD_BYTES: Final = 24
 KNOWN_BYTES_MAX: Final = 1_048_576
 NO_SUCH_NODE: Final = "no_such_node"
 """No node can be named so: nobody makes its topic, and no ACL allows it."""
@@ -61,6 +63,21 @@ def apply_plan(
         done = admin.apply(plan)
     for line in done or ["Nothing to do: the brokers hold the plan."]:
         out.print(line, markup=False)
+
+
+def make_user(out: Console, registry: Path | None, *, node: str, password_file: Path, bootstrap: str | None) -> None:
+    """Give a node a SCRAM user; its password is that of the file, which is made with a fresh one when it is missing."""
+    settings = _settings()
+    described = _registry(registry or settings.registry_folder).find(node)
+    if described is None or described.state == "closed":
+        raise Malformed(f"The registry has no open node {node}; a user of another name would have no rights.")
+    where, security = _bootstrap(bootstrap, settings), read_security(settings)
+    if not password_file.exists():
+        write_secret(password_file, secrets.token_urlsafe(PASSWORD_BYTES).encode("ascii") + b"\n")
+    with KafkaAdmin(where, security) as admin:
+        admin.set_password(node, read_password(password_file))
+    said = f"User {node} has the password in {password_file}: bring it to the node, and keep it secret."
+    out.print(said, markup=False)
 
 
 def check_brokers(
@@ -134,18 +151,8 @@ def _plan(
 
 def _registry(path: Path | None) -> Registry:
     if path is None:
-        raise Malformed("Name the registry: --registry FOLDER, such as aberdare/registry in a node's home.")
-    if path.is_dir():
-        latest = Registries(path).latest
-        if latest is None:
-            raise Malformed(f"There is no registry in {path}: name a folder that holds 1.json, 2.json, ….")
-        return latest
-    try:
-        return open_registry(path.read_bytes(), previous=None)
-    except Malformed as error:
-        raise Malformed(
-            f"{error} A file is taken as version 1; a later version is verified in a folder with those before it."
-        ) from error
+        raise Malformed("Name the registry: --registry PLACE, a node's home or a signed document.")
+    return read_in_force(path)
 
 
 def _known(path: Path) -> dict[str, str]:
