@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from deploy.servers.errors import ServerMissing
@@ -28,6 +29,10 @@ from deploy.servers.find import (
     start_database,
 )
 from deploy.servers.run import Servers
+
+# A busy machine is no bug: no test judges how long something took.
+hypothesis.settings.register_profile("timebank", deadline=None)
+hypothesis.settings.load_profile("timebank")
 
 BROKER_FIXTURES = frozenset({"kafka_bootstrap"})
 DATABASE_FIXTURES = frozenset({"postgres_server", "postgres_dsn"})

@@ -19,7 +19,10 @@ def test_a_transfer_is_answered_with_its_id_state_and_position(town: Town) -> No
         "reason": None,
         "claim": None,
         "postings": None,
+        "refunds": None,
+        "refunded_minutes": None,
         "reversed_minutes": None,
+        "thanked_by": None,
     }
     assert answer.headers["X-Position"] == "7"
 
