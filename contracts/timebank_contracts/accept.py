@@ -13,6 +13,7 @@ from timebank_contracts import messages as m
 from timebank_contracts.errors import Breach, Refusal
 from timebank_contracts.rules_between import open_transfer, sent_data
 from timebank_contracts.rules_claims_between import claimed_data, named_claim
+from timebank_contracts.rules_generations import said_again
 from timebank_contracts.rules_streams import Stale, check_heard, check_statement, decode_incoming
 from timebank_contracts.rules_thanks import thanked_side
 from timebank_contracts.segments import Segment, is_signed_by
@@ -95,9 +96,11 @@ def judge_segment(book: Book, segment: Segment) -> Duplicate | Gap | Fresh:
 def _check_messages(book: Book, peer: PeerState, fresh: list[bytes]) -> None:
     first = peer.incoming.n + 1
     decided: set[str] = set()
+    again = dict(peer.ended)
     try:
         for position, raw in enumerate(fresh, start=first):
-            _check_message(book, peer, raw, position, decided)
+            name = _check_message(book, peer, raw, position, decided)
+            _check_again(peer, name, position, again)
     except m.UnknownType as error:
         raise StopsAt(position) from error
     except Breach as breach:
@@ -106,13 +109,24 @@ def _check_messages(book: Book, peer: PeerState, fresh: list[bytes]) -> None:
         raise StopsAt(breach.position) from breach
 
 
-def _check_message(book: Book, peer: PeerState, raw: bytes, position: int, decided: set[str]) -> None:
+def _check_again(peer: PeerState, name: str | None, position: int, again: dict[str, int]) -> None:
+    """What an earlier generation had said comes in its order, each once, in one segment too."""
+    found = None if name is None else said_again(peer, name)
+    if found is None:
+        return
+    if found.position <= again[found.generation]:
+        raise Breach("message_misplaced", position, "The earlier generation said this before what came just now.")
+    again[found.generation] = found.position
+
+
+def _check_message(book: Book, peer: PeerState, raw: bytes, position: int, decided: set[str]) -> str | None:
+    """Judge one message; returns the id that it gives to something new."""
     message = decode_incoming(book, peer, raw, position)
     match message:
         case m.TransferSentMessage():
-            sent_data(message, peer, position)
+            return sent_data(message, peer, position).transfer
         case m.ClaimMadeMessage():
-            claimed_data(message, peer, position)
+            return claimed_data(message, peer, position).claim
         case m.ClaimWithdrawnMessage() | m.ClaimDisputedMessage():
             named_claim(book, message, peer, position)
         case m.ThanksGivenMessage():
@@ -122,3 +136,4 @@ def _check_message(book: Book, peer: PeerState, raw: bytes, position: int, decid
             if message.data.transfer in decided:
                 raise Breach("decision_unfounded", position, "The transfer was decided before.")
             decided.add(message.data.transfer)
+    return None

@@ -19,6 +19,7 @@ from timebank_contracts import (
     rules_claims,
     rules_claims_between,
     rules_closing,
+    rules_generations,
     rules_money,
     rules_reversal,
     rules_streams,
@@ -48,6 +49,7 @@ RULES: Final[dict[type[e.Entry], Rule]] = {
     e.PeerChanged: rules_streams.peer_changed,
     e.PeerFrozen: rules_streams.peer_frozen,
     e.PeerThawed: rules_streams.peer_thawed,
+    e.PeerGenerationClosed: rules_generations.generation_closed,
     e.SegmentAcceptedEntry: rules_streams.segment_accepted,
     e.TransferPosted: rules_transfers.posted,
     e.TransferSettled: rules_between.settled,
@@ -76,14 +78,13 @@ CAUSED: Final = frozenset(
         e.TransferReceived,
         e.TransferRejected,
         e.TransferSettled,
-        e.TransferReturned,
         e.ClaimReceived,
         e.ClaimRefusedEntry,
     }
 )
 """Entries that follow from a peer's message: they have `in`, and stand between a segment's messages."""
-EITHER: Final = frozenset({e.ClaimWithdrawn, e.ClaimDisputedEntry, e.ThanksGivenEntry})
-"""Entries that a person here may cause, or a peer's message."""
+EITHER: Final = frozenset({e.TransferReturned, e.ClaimWithdrawn, e.ClaimDisputedEntry, e.ThanksGivenEntry})
+"""Entries that a person or the rule here may cause, or a peer's message."""
 
 
 def _nothing(position: int) -> None:

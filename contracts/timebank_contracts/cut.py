@@ -93,6 +93,8 @@ class TownAtCut:
     decisions: Mapping[str, bool]
     """Transfer id → received (True) or rejected (False); those may be left out whose outcome the payer has at the
     cut."""
+    gone: frozenset[str] = frozenset()
+    """Peers that it knows as closed for ever: what is open to them it returns by itself (PROTOCOL.md X6)."""
 
 
 def town_at_cut(book: Book, decisions: Mapping[str, bool]) -> TownAtCut:
@@ -104,6 +106,7 @@ def town_at_cut(book: Book, decisions: Mapping[str, bool]) -> TownAtCut:
         clearing={name: peer.clearing.balance for name, peer in book.peers.items()},
         transit={name: peer.transit.balance for name, peer in book.peers.items()},
         open={name: (found.peer, found.minutes) for name, found in book.open_transfers.items()},
+        gone=frozenset(name for name, peer in book.peers.items() if peer.state == "closed" and peer.has_ended),
         decisions=decisions,
     )
 
@@ -163,14 +166,19 @@ def network_identity(towns: Iterable[TownAtCut]) -> int:
 
 
 def broken_identities(towns: Sequence[TownAtCut]) -> list[str]:
-    """Sentences about each identity that does not hold at this consistent cut; empty when all do."""
+    """Sentences about each identity that does not hold at this consistent cut; empty when all do.
+
+    A town that another one here knows as closed for ever binds nobody, and the network's sum says nothing then.
+    """
     broken = []
     for payer, payee in permutations(towns, 2):
         if minutes := transit_identity(payer, payee):
             broken.append(f"transit:{payee.node} at {payer.node} is {minutes} minutes off its open transfers.")
     for one, other in combinations(towns, 2):
-        if minutes := pair_identity(one, other):
+        apart = other.node in one.gone or one.node in other.gone
+        if not apart and (minutes := pair_identity(one, other)):
             broken.append(f"The clearing accounts of {one.node} and {other.node} are {minutes} minutes apart.")
-    if minutes := network_identity(towns):
+    known = {town.node for town in towns}
+    if not any(town.gone & known for town in towns) and (minutes := network_identity(towns)):
         broken.append(f"The network's balances and transfers under way sum to {minutes} minutes, not to 0.")
     return broken

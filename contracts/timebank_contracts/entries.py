@@ -29,6 +29,7 @@ from timebank_contracts.entry_data import (
     ClaimRefused,
     ClaimSent,
     Frozen,
+    GenerationClosed,
     MoneyRecorded,
     Opened,
     Peer,
@@ -68,6 +69,7 @@ __all__ = [
     "ClaimRefused",
     "ClaimSent",
     "Frozen",
+    "GenerationClosed",
     "MoneyRecorded",
     "Opened",
     "Peer",
@@ -130,6 +132,10 @@ class PeerFrozen(Entry, frozen=True, kw_only=True, tag="peer.frozen"):
 
 class PeerThawed(Entry, frozen=True, kw_only=True, tag="peer.thawed"):
     data: Thawed
+
+
+class PeerGenerationClosed(Entry, frozen=True, kw_only=True, tag="peer.generation_closed"):
+    data: GenerationClosed
 
 
 class SegmentAcceptedEntry(Entry, frozen=True, kw_only=True, tag="segment.accepted"):
@@ -243,6 +249,7 @@ AnyEntry = (
     | PeerChanged
     | PeerFrozen
     | PeerThawed
+    | PeerGenerationClosed
     | SegmentAcceptedEntry
     | AccountOpenedEntry
     | AccountChangedEntry

@@ -39,7 +39,7 @@ from timebank_contracts.fields import (
     PostedMinutes,
     Purpose,
     RawKey,
-    RejectionReason,
+    ReturnReason,
     ReversalReason,
     SettledBy,
     StreamPosition,
@@ -130,6 +130,15 @@ class Thawed(_Data, frozen=True):
     reason: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}$")]
 
 
+class GenerationClosed(_Data, frozen=True):
+    """Messages of this generation of `peer` up to `last_in` happened; above it none ever will."""
+
+    peer: Node
+    generation: Generation
+    last_in: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    chain: Hash
+
+
 class SegmentAccepted(_Data, frozen=True):
     envelope: Raw
     """The DSSE envelope, verbatim; the messages follow as the `in` of the next entries."""
@@ -196,7 +205,9 @@ class Settled(_Data, frozen=True):
 
 class Returned(_Data, frozen=True):
     transfer: TransferId
-    reason: RejectionReason
+    reason: ReturnReason
+    registry: Version | UnsetType = UNSET
+    """The version that closed the other town; absent: that town rejected the transfer."""
 
 
 class Reversed(_Data, frozen=True):

@@ -89,3 +89,14 @@ RejectionReason = Literal[
     "peer_suspended",
     "claim_withdrawn",
 ]
+ReturnReason = Literal[
+    "alias_unknown",
+    "account_closed",
+    "ceiling_exceeded",
+    "expired",
+    "pair_limit_exceeded",
+    "peer_suspended",
+    "claim_withdrawn",
+    "peer_closed",
+]
+"""Why a transfer came back: the other town rejected it, or was closed for ever."""

@@ -22,6 +22,7 @@ from timebank_contracts.names import clearing, federated_transfer, transit
 from timebank_contracts.rules_accounts import check_programme, open_account
 from timebank_contracts.rules_claims import end_claim, open_again
 from timebank_contracts.rules_claims_between import check_claim_paid, end_sent_claim
+from timebank_contracts.rules_generations import check_given_up, is_born_there, note_said_again
 from timebank_contracts.rules_refunds import Read, check_refund, payer_of
 from timebank_contracts.rules_streams import (
     advance_incoming,
@@ -154,6 +155,7 @@ def received(book: Book, entry: e.TransferReceived, read: Read) -> None:
     account.balance += data.minutes
     if data.claim is not UNSET:
         end_sent_claim(book, data.claim)
+    note_said_again(peer, data.transfer)
     advance_outgoing(peer, entry)
     advance_incoming(book, peer, chain)
 
@@ -167,6 +169,7 @@ def rejected(book: Book, entry: e.TransferRejected, read: Read) -> None:
     if reason != entry.data.reason:
         raise Refusal("segment_invalid", f"The rules do not reject this transfer for {entry.data.reason}.")
     _decision(book, peer, entry, data, reason=entry.data.reason)
+    note_said_again(peer, data.transfer)
     advance_outgoing(peer, entry)
     advance_incoming(book, peer, chain)
 
@@ -194,7 +197,7 @@ def sent_data(message: m.AnyMessage, peer: PeerState, position: int) -> m.Sent:
     """What a peer's `transfer.sent` says; raises `Breach` unless it is one, named by its own stream position."""
     if not isinstance(message, m.TransferSentMessage):
         raise Breach("message_misplaced", position, "Only transfer.sent is decided.")
-    if message.data.transfer != federated_transfer(peer.peer, peer.generation, message.subject, position):
+    if not is_born_there(peer, message.data.transfer, receiver=message.subject, position=position):
         raise Breach("message_misplaced", position, "A transfer's id is its position in its stream.")
     said = message.data
     is_refund = said.purpose == "refund"
@@ -228,16 +231,38 @@ def settled(book: Book, entry: e.TransferSettled) -> None:
 
 
 def returned(book: Book, entry: e.TransferReturned) -> None:
+    if entry.in_ is UNSET:
+        _given_up(book, entry)
+        return
     peer, message, chain = incoming_message(book, entry)
     if not isinstance(message, m.TransferRejectedMessage) or entry.out is not UNSET:
         raise Refusal("segment_invalid", "transfer.returned follows the message transfer.rejected, and sends none.")
     found = open_transfer(book, peer, message, peer.incoming.n + 1)
     _same_transfer(entry, message.data.transfer)
-    if entry.data.reason != message.data.reason:
+    if entry.data.reason != message.data.reason or entry.data.registry is not UNSET:
         raise Refusal("segment_invalid", "The reason is the peer's.")
     if entry.postings != [(transit(peer.peer), -found.minutes), (found.payer, found.minutes)]:
         raise Refusal("posting_invalid", "The postings are not those of the transfer.")
-    _close_transfer(book, message.data.transfer, found)
+    _take_back(book, peer, entry, found)
+    advance_incoming(book, peer, chain)
+
+
+def _given_up(book: Book, entry: e.TransferReturned) -> None:
+    """The payee's town was closed for ever before it decided, as far as this journal will ever know."""
+    found = book.open_transfers.get(entry.data.transfer)
+    if found is None:
+        raise Refusal("transfer_unknown")
+    peer = book.peers[found.peer]
+    check_given_up(book, entry, peer)
+    if entry.out is not UNSET:
+        raise Refusal("segment_invalid", "Nobody is told.")
+    if entry.postings != [(transit(peer.peer), -found.minutes), (found.payer, found.minutes)]:
+        raise Refusal("posting_invalid", "The postings are not those of the transfer.")
+    _take_back(book, peer, entry, found)
+
+
+def _take_back(book: Book, peer: PeerState, entry: e.TransferReturned, found: OpenTransfer) -> None:
+    _close_transfer(book, entry.data.transfer, found)
     book.accounts[found.payer].balance += found.minutes
     book.change_debt(peer, 0, -found.minutes)
     if found.refunds:
@@ -246,7 +271,6 @@ def returned(book: Book, entry: e.TransferReturned) -> None:
             del book.refunded[found.refunds]
     if found.claimed is not None and entry.data.reason != "claim_withdrawn":
         open_again(book, found.claim, found.claimed, time=entry.time)
-    advance_incoming(book, peer, chain)
 
 
 def _close_transfer(book: Book, transfer: str, found: OpenTransfer) -> None:

@@ -35,6 +35,7 @@ from timebank_contracts.rules_claims import (
     open_claim,
     put_claim,
 )
+from timebank_contracts.rules_generations import is_born_there, note_said_again, was_said
 from timebank_contracts.rules_streams import (
     advance_incoming,
     advance_outgoing,
@@ -95,7 +96,7 @@ def claimed_data(message: m.AnyMessage, peer: PeerState, position: int) -> m.Cla
     """What a peer's `claim.made` says; raises `Breach` unless it is one, named by its own stream position."""
     if not isinstance(message, m.ClaimMadeMessage):
         raise Breach("message_misplaced", position, "Only claim.made is put to a receiver.")
-    if message.data.claim != federated_transfer(peer.peer, peer.generation, message.subject, position):
+    if not is_born_there(peer, message.data.claim, receiver=message.subject, position=position):
         raise Breach("message_misplaced", position, "A claim's id is its position in its stream.")
     return message.data
 
@@ -140,6 +141,7 @@ def claim_received(book: Book, entry: e.ClaimReceived) -> None:
         alias=data.giver,
     )
     put_claim(book, data.claim, claim)
+    note_said_again(peer, data.claim)
     advance_incoming(book, peer, chain)
 
 
@@ -153,6 +155,7 @@ def claim_refused(book: Book, entry: e.ClaimRefusedEntry) -> None:
     answer = outgoing_message(book, peer, entry)
     if not isinstance(answer, m.ClaimDisputedMessage) or answer.data != m.Disputed(claim=data.claim, reason=reason):
         raise Refusal("segment_invalid", "The answer sent is not the one written.")
+    note_said_again(peer, data.claim)
     advance_outgoing(peer, entry)
     advance_incoming(book, peer, chain)
 
@@ -262,12 +265,12 @@ def named_claim(book: Book, message: m.AnyMessage, peer: PeerState, position: in
     except Malformed as error:
         raise Breach("claim_unfounded", position, str(error)) from error
     if isinstance(message, m.ClaimWithdrawnMessage):
-        born = (peer.peer, peer.generation, me.node)
-        last = position - 1
+        theirs = (name.node, name.peer) == (peer.peer, me.node)
+        is_known = theirs and was_said(peer, name.generation, name.position, last=position - 1)
     else:
-        born = (me.node, me.generation, peer.peer)
-        last = peer.outgoing.n
-    if (name.node, name.generation, name.peer) != born or not 1 <= name.position <= last:
+        ours = (name.node, name.generation, name.peer) == (me.node, me.generation, peer.peer)
+        is_known = ours and 1 <= name.position <= peer.outgoing.n
+    if not is_known:
         raise Breach("claim_unfounded", position, "There never was a claim of this id.")
     return message.data.claim
 

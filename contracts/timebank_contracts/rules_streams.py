@@ -16,6 +16,7 @@ from timebank_contracts import messages as m
 from timebank_contracts.errors import BREACHES, Breach, Malformed, Refusal
 from timebank_contracts.names import clearing, transit
 from timebank_contracts.protocol_versions import sendable_types
+from timebank_contracts.rules_generations import begin_generation, check_generation
 from timebank_contracts.segments import PROTOCOL_VERSION, SegmentStatement, is_signed_by, open_statement
 from timebank_contracts.state import Account, Book, PeerState, PendingSegment
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
@@ -76,8 +77,9 @@ def peer_changed(book: Book, entry: e.PeerChanged) -> None:
         )
         _note_policy(book.peers[data.peer], data)
         return
+    check_generation(peer, data)
     if data.generation != peer.generation:
-        raise Refusal("registry_invalid", "A new generation of a peer begins by closing the old one.")
+        begin_generation(book, peer, data.generation)
     peer.state = data.state
     peer.owe_limit = data.owe_limit
     peer.owed_limit = data.owed_limit
@@ -145,8 +147,8 @@ def check_statement(book: Book, statement: SegmentStatement) -> PeerState:
     peer = book.peers.get(statement.from_)
     if peer is None or peer.state == "closed":
         raise Refusal("peer_unknown")
-    if peer.generation != statement.generation:
-        raise Refusal("segment_invalid", "The segment is of another generation of this peer.")
+    if peer.generation != statement.generation or peer.has_ended:
+        raise Refusal("segment_invalid", "The segment is of another generation of this peer than the open one.")
     if peer.frozen:
         raise Refusal("stream_frozen")
     return peer

@@ -16,6 +16,7 @@ from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.moments import parse_time, show_time
 from timebank_contracts.names import parse_transfer
 from timebank_contracts.rules_claims import check_person
+from timebank_contracts.rules_generations import was_said
 from timebank_contracts.rules_money import transfer_at
 from timebank_contracts.rules_refunds import Read
 from timebank_contracts.rules_streams import advance_incoming, advance_outgoing, incoming_message, outgoing_message
@@ -77,7 +78,8 @@ def thanked_side(book: Book, message: m.AnyMessage, peer: PeerState, position: i
     born = (name.node, name.generation, name.peer)
     if born == (me.node, me.generation, peer.peer) and 1 <= name.position <= peer.outgoing.n:
         return "payee"
-    if born == (peer.peer, peer.generation, me.node) and 1 <= name.position < position:
+    theirs = (name.node, name.peer) == (peer.peer, me.node)
+    if theirs and was_said(peer, name.generation, name.position, last=position - 1):
         return "payer"
     raise Breach("thanks_unfounded", position, "There never was a transfer of this id between the two towns.")
 

@@ -150,6 +150,13 @@ class PeerState:
     """By this node's own operator."""
     protocols: tuple[int, ...] = (1,)
     """Protocol versions that the peer speaks."""
+    ended: dict[str, int] = field(default_factory=dict)
+    """Closed generation of the peer → the highest position of its stream that happened. Never changed in place."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the peer's generation is closed and none has followed."""
+        return self.generation in self.ended
 
     @property
     def debt(self) -> int:

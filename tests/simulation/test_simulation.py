@@ -69,7 +69,7 @@ def test_the_seeds_meet_every_reason_of_a_rejection_and_every_kind_of_entry() ->
                 if isinstance(entry, e.AccountClosed) and entry.postings is not UNSET:
                     kinds["a remainder at closing"] += 1
     assert set(reasons) == REJECTIONS - {"claim_withdrawn"}
-    assert e.ENTRY_TYPES - {"peer.frozen", "peer.thawed"} <= set(kinds)
+    assert e.ENTRY_TYPES - {"peer.frozen", "peer.thawed", "peer.generation_closed"} <= set(kinds)
     assert {"a part taken back", "a remainder at closing"} <= set(kinds)
     assert {f"a claim confirmed by {who}" for who in ("member", "broker", "delegate", "rule")} <= set(kinds)
 

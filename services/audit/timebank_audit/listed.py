@@ -26,6 +26,7 @@ _KINDS: Final[dict[type[e.Entry], str]] = {
     e.ClaimUpheld: "dispute overruled: the claim upheld",
     e.PeerFrozen: "stream frozen as evidence",
     e.PeerThawed: "stream thawed by an operator",
+    e.PeerGenerationClosed: "generation of a peer closed by the registry",
 }
 
 
@@ -76,6 +77,8 @@ class Listing:
             self._add(kind, entry)
         elif isinstance(entry, e.AccountClosed) and entry.postings is not UNSET:
             self._add(_remainder(entry.postings), entry)
+        elif isinstance(entry, e.TransferReturned) and entry.data.registry is not UNSET:
+            self._add("returned from a town that the registry closed", entry)
         elif isinstance(entry, e.MoneyRecordedEntry):
             self._add_money(entry)
 

@@ -160,7 +160,7 @@ class Sender:
     def _follow(self, entry: Outline) -> None:
         self.position = entry.n
         try:
-            if entry.type == "peer.changed" and entry.peer not in self.peers:
+            if _changes_streams(entry) or (entry.type == "peer.changed" and entry.peer not in self.peers):
                 self.load()
             else:
                 self._count(entry)
@@ -322,3 +322,8 @@ class Sender:
                 return self._sign(name, peer, peer.head, [])
         head, messages = self._messages(name, peer, after, limit)
         return self._sign(name, peer, head, messages[: cut(messages)])
+
+
+def _changes_streams(entry: Outline) -> bool:
+    """Whether a peer's generation ended, or what was sent to a closed peer came back without a message of it."""
+    return entry.type == "peer.generation_closed" or (entry.type == "transfer.returned" and entry.in_ is UNSET)

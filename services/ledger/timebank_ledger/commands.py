@@ -277,6 +277,13 @@ class ThawPeer(Command):
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnTransfer(Command):
+    """The other town was closed for ever: what was sent to it, and not decided, comes back."""
+
+    transfer: str
+
+
 def key_of(client: str, idempotency_key: str) -> str:
     """What an entry keeps of a client's key: 32 hex of its SHA-256, so that no text of theirs enters the journal."""
     return sha256(f"{client}\n{idempotency_key}".encode()).hexdigest()[:32]

@@ -103,6 +103,7 @@ _EN: Final = {
     "reason.expired": "too late",
     "reason.pair_limit_exceeded": "the towns' limit was reached",
     "reason.peer_suspended": "the town is suspended",
+    "reason.peer_closed": "the town was closed",
     "reason.claim_withdrawn": "the claim was withdrawn",
 }
 
@@ -196,6 +197,7 @@ _CY: Final = {
     "reason.expired": "rhy hwyr",
     "reason.pair_limit_exceeded": "cyrhaeddwyd terfyn y trefi",
     "reason.peer_suspended": "mae’r dref wedi’i hatal",
+    "reason.peer_closed": "caewyd y dref",
     "reason.claim_withdrawn": "tynnwyd yr hawliad yn ôl",
 }
 

@@ -22,6 +22,7 @@ from timebank_contracts.names import clearing, transit
 from timebank_contracts.registry import Registry
 from timebank_contracts.rules_between import decide
 from timebank_contracts.rules_claims_between import judge_claim
+from timebank_contracts.rules_generations import number_of
 from timebank_contracts.rules_thanks import thanked_side
 from timebank_contracts.segments import parse_segment
 from timebank_contracts.state import Book, PeerState
@@ -175,8 +176,8 @@ def accept_registry(
         digest: of what was asked.
 
     Raises:
-        Refusal: `registry_invalid`: another network, this node is named no more, not newer, or a peer in it has
-            another generation than the one known here.
+        Refusal: `registry_invalid`: another network, this node is named no more or under another generation, not newer,
+            or it names a generation of a peer that is over.
     """
     me = book.me
     own = registry.find(me.node)
@@ -184,22 +185,44 @@ def accept_registry(
     is_unnamed = own is None and bool(book.peers)
     if registry.network != me.network or is_unnamed or (own is not None and own.generation != me.generation):
         raise Refusal("registry_invalid", "The registry is of another network, or does not name this node.")
-    for node in registry.nodes:
-        known = book.peers.get(node.node)
-        if known is not None and known.generation != node.generation:
-            raise Refusal("registry_invalid", f"{node.node} has a new generation; its old one must be closed first.")
+    _check_generations(book, registry)
     now = max(time, book.time)
     data = e.RegistryAccepted(version=registry.version, sha256=registry.sha256)
     keyed: dict[str, Any] = {"key": UNSET if key is None else key, "command": UNSET if digest is None else digest}
     written: list[e.Entry] = [e.RegistryAcceptedEntry(n=book.n, time=now, by=by, data=data, **keyed)]
     apply(book, written[0])
     for said in [*_peers_in(registry, book, own_limits), *_peers_gone(registry, book)]:
-        if said == _as_entered(book, said.peer):
+        ended = _ended(book, said)
+        if ended is None and said == _as_entered(book, said.peer):
             continue
+        if ended is not None:
+            written.append(e.PeerGenerationClosed(n=book.n, time=now, by=by, data=ended))
+            apply(book, written[-1])
         entry = e.PeerChanged(n=book.n, time=now, by=by, data=said)
         apply(book, entry)
         written.append(entry)
     return written
+
+
+def _check_generations(book: Book, registry: Registry) -> None:
+    for node in registry.nodes:
+        known = book.peers.get(node.node)
+        if known is None:
+            continue
+        if number_of(node.generation) < number_of(known.generation):
+            raise Refusal("registry_invalid", f"{node.node} is at {known.generation}; no earlier one comes back.")
+        if node.generation == known.generation and known.has_ended and node.state != "closed":
+            text = f"Generation {known.generation} of {node.node} was closed; it comes back under a later one."
+            raise Refusal("registry_invalid", text)
+
+
+def _ended(book: Book, said: e.Peer) -> e.GenerationClosed | None:
+    """The end of the peer's open generation, when the registry goes on to another one, or closes the peer for ever."""
+    peer = book.peers.get(said.peer)
+    if peer is None or peer.has_ended or (said.generation == peer.generation and said.state != "closed"):
+        return None
+    mark = peer.incoming
+    return e.GenerationClosed(peer=said.peer, generation=peer.generation, last_in=mark.n, chain=mark.chain.hex())
 
 
 def _peers_in(registry: Registry, book: Book, own_limits: dict[str, int]) -> Iterator[e.Peer]:

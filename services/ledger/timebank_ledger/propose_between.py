@@ -152,6 +152,16 @@ def thank(book: Book, command: c.GiveThanks, head: dict[str, Any], cite: Read) -
     return e.ThanksGivenEntry(**head, data=data, out=out)
 
 
+def give_up(book: Book, command: c.ReturnTransfer, head: dict[str, Any]) -> e.TransferReturned:
+    """A transfer to a town that was closed for ever, given back to its payer."""
+    found = book.open_transfers.get(command.transfer)
+    if found is None:
+        raise Refusal("transfer_unknown")
+    data = e.Returned(transfer=command.transfer, reason="peer_closed", registry=max(1, book.registry_version))
+    postings = [(transit(found.peer), -found.minutes), (found.payer, found.minutes)]
+    return e.TransferReturned(**head, data=data, postings=postings)
+
+
 def _sent(book: Book, peer: PeerState, **said: Any) -> m.Sent:
     me = book.me
     transfer = federated_transfer(me.node, me.generation, peer.peer, peer.outgoing.n + 1)

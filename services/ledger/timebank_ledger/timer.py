@@ -42,6 +42,10 @@ def due_commands(book: Book, time: str) -> Iterator[c.Command]:
     for name, sent in book.sent_claims.items():
         if is_sent_claim_expired(sent, time):
             yield c.EndClaim(by=RULE, claim=name, how="expired")
+    gone = {name for name, peer in book.peers.items() if peer.state == "closed" and peer.has_ended}
+    for transfer, under_way in book.open_transfers.items() if gone else ():
+        if under_way.peer in gone:
+            yield c.ReturnTransfer(by=RULE, transfer=transfer)
     for account in book.accounts.values():
         if account.state == "closing" and is_due(book, account, time):
             if account.balance == 0:
