@@ -26,8 +26,8 @@ TITLES_CY: Final[dict[str, str]] = {
     "amount_ambiguous": "Ysgrifennwch yr uned: 1:30, 1h30, 90m neu 1.5h; gallai rhif ar ei ben ei hun fod yn oriau "
     "neu’n funudau.",
     "amount_out_of_range": "Rhaid i’r munudau fod yn rhif cyfan o 1 i 60,000.",
-    "ceiling_exceeded": "Byddai cyfrif y derbynnydd yn mynd dros ei derfyn uchaf; gadewch iddo wario yn gyntaf, neu "
-    "talwch lai.",
+    "ceiling_exceeded": "Byddai cyfrif y derbynnydd yn mynd dros ei derfyn uchaf; gadewch iddo wario yn gyntaf, "
+    "talwch lai, neu gofynnwch i frocer.",
     "claim_disputed": "Mae anghydfod ynghylch yr hawliad; brocer sy’n penderfynu.",
     "claim_limit": "Gall cyfrif gael hyd at 1,000 o hawliadau agored; cadarnhewch, tynnwch yn ôl neu heriwch rai yn "
     "gyntaf.",
@@ -42,7 +42,8 @@ TITLES_CY: Final[dict[str, str]] = {
     "debt_limit_exceeded": "Byddai’r dref mewn dyled i drefi eraill y tu hwnt i’w therfyn; arhoswch i oriau ddod yn "
     "ôl.",
     "expired": "Roedd amser y trosglwyddiad ar ben pan benderfynodd tref y derbynnydd.",
-    "floor": "Byddai cyfrif y talwr yn mynd o dan ei derfyn isaf; rhowch oriau yn gyntaf, neu talwch lai.",
+    "floor": "Byddai cyfrif y talwr yn mynd o dan ei derfyn isaf; rhowch oriau yn gyntaf, talwch lai, neu "
+    "gofynnwch i frocer.",
     "key_missing": "Anfonwch bennyn Idempotency-Key o 1 i 200 nod, un newydd ar gyfer pob gorchymyn newydd.",
     "key_reused": "Daeth yr Idempotency-Key hwn gyda gorchymyn arall o’r blaen; defnyddiwch un newydd ar gyfer "
     "gorchymyn newydd.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.ledger.town_api import Town
+from tests.ledger.town_api import Town, gift
 
 
 def test_an_account_is_opened_with_the_town_s_limits(town: Town) -> None:
@@ -81,3 +81,26 @@ def test_an_alias_is_issued_repeated_and_revoked(town: Town) -> None:
 def test_an_alias_for_a_town_that_is_no_peer_is_refused(town: Town) -> None:
     answer = town.member("bryn").post("/v1/accounts/bryn/aliases", {"audience": "barry"})
     assert (answer.status_code, answer.json()["code"]) == (404, "peer_unknown")
+
+
+def test_a_change_of_the_policy_lists_the_accounts_that_it_does_not_touch(town: Town) -> None:
+    """D-5."""
+    operator = town.operator()
+    assert operator.get("/v1/accounts", apart=True).json()["accounts"] == []
+    policy = {"default_floor": -300, "default_ceiling": 6_000, "debt_limit": 60_000}
+    assert operator.put("/v1/policy", policy).status_code == 200
+    assert operator.post("/v1/accounts", {"account": "cai", "kind": "member"}).status_code == 201
+    apart = operator.get("/v1/accounts", apart=True).json()["accounts"]
+    assert [one["account"] for one in apart] == ["alys", "bryn", "library"]
+    assert operator.put("/v1/accounts/alys/limits", {"floor": -300, "ceiling": 6_000}).status_code == 200
+    apart = operator.get("/v1/accounts", apart=True).json()["accounts"]
+    assert [one["account"] for one in apart] == ["bryn", "library"]
+    refused = town.member("alys").post("/v1/transfers", gift("alys", "bryn", 301)).json()
+    assert (refused["code"], "ask a broker" in refused["detail"]) == ("floor", True)
+
+
+def test_the_pot_is_known_by_its_id_and_stays_open(town: Town) -> None:
+    """H-2."""
+    operator = town.operator()
+    assert operator.put("/v1/accounts/pot/state", {"state": "closed"}).json()["code"] == "account_kind"
+    assert operator.post("/v1/accounts", {"account": "cronfa", "kind": "pot"}).json()["code"] == "account_kind"

@@ -17,6 +17,7 @@ from timebank_contracts import http as asked
 from timebank_contracts import http_answers as h
 from timebank_contracts.errors import Refusal
 from timebank_contracts.names import ACCOUNT_PATTERN, ALIAS_PATTERN
+from timebank_contracts.state import PAYABLE_KINDS, Account, Book
 from timebank_contracts.tokens import Caller
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_ledger import commands as c
@@ -79,16 +80,33 @@ def list_accounts(
         str | None, Query(max_length=CURSOR_CHARACTERS_MAX, description="Cursor: `next` of the page before.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=ACCOUNTS_MAX, description="Accounts in a page.")] = 100,
+    apart: Annotated[
+        bool, Query(description="Only people's accounts with other limits than the policy's, which it does not touch.")
+    ] = False,
 ) -> h.Accounts:
     """The accounts that the caller may see, in order of id."""
     last = None if after is None else read_cursor("listAccounts", after, place=ACCOUNT_PATTERN)
     with edge.writer.reading() as book:
-        seen = sorted(account for account in book.accounts if may_see(caller, account))
+        seen = sorted(
+            account
+            for account, found in book.accounts.items()
+            if may_see(caller, account) and (not apart or _is_apart(book, found))
+        )
         start = 0 if last is None else bisect_right(seen, last)
         page = seen[start : start + limit]
         found = [account_answer(book.accounts[account]) for account in page]
     more = start + limit < len(seen)
     return h.Accounts(accounts=found, next=make_cursor("listAccounts", page[-1]) if more else None)
+
+
+def _is_apart(book: Book, account: Account) -> bool:
+    """Whether the town's policy says other limits than this account has; of an account that somebody may still use."""
+    limits = (account.floor, account.ceiling)
+    return (
+        account.kind in PAYABLE_KINDS
+        and account.state != "closed"
+        and limits != (book.default_floor, book.default_ceiling)
+    )
 
 
 @router.get(
