@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +127,27 @@ def test_who_depends_on_another_waits_until_it_is_healthy() -> None:
 def test_the_town_page_is_published_for_this_machine_only() -> None:
     for town in TOWNS:
         assert all(port.startswith("127.0.0.1:") for port in SERVICES[f"{town}-console"]["ports"])
+
+
+def _has_compose() -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    return subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not _has_compose(), reason="docker compose is not installed")
+def test_compose_itself_reads_the_file_and_refuses_it_without_an_image(tmp_path: Path) -> None:
+    said = {"TIMEBANK_IMAGE": "t", "KAFKA_IMAGE": "k", "POSTGRES_IMAGE": "p", "KAFKA_CLUSTER_ID": "c" * 22}
+    said["TOWN_FILES"] = str(tmp_path)
+    path = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+
+    def config(variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        command = ["docker", "compose", "--file", str(FILE), "config", "--quiet"]
+        return subprocess.run(command, env=path | variables, capture_output=True, text=True, timeout=60, check=False)
+
+    assert config(said).returncode == 0
+    for name in said:
+        refused = config({other: value for other, value in said.items() if other != name})
+        assert refused.returncode != 0
+        assert f"required variable {name} is missing" in refused.stderr
