@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from timebank_kit.files import UnsafeFile, access_list_is_ours, write_secret
+from timebank_kit.files import UnsafeFile, access_list_is_ours, read_secret, write_secret
 from timebank_kit.settings import (
     ServiceAddress,
     SettingRefused,
@@ -101,3 +101,24 @@ def test_an_access_list_that_lets_anybody_else_read_is_not_ours(more: tuple[int,
 @pytest.mark.parametrize("damaged", [b"", b"\x02\0\0", b"\x01\0\0\0", b"\x02\0\0\0\x01"])
 def test_a_damaged_access_list_is_not_ours(damaged: bytes) -> None:
     assert not access_list_is_ours(damaged, user=os.geteuid())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can lend a file as systemd does")
+def test_a_secret_that_root_lends_to_one_user_is_read_by_that_user_alone(tmp_path: Path) -> None:
+    secret = tmp_path / "journal-url"
+    write_secret(secret, b"lent")
+    lent = access_list((OWNER, 4, NOBODY), (USER, 4, 65_534), (GROUP, 0, NOBODY), (MASK, 4, NOBODY), (OTHER, 0, NOBODY))
+    try:
+        os.setxattr(secret, "system.posix_acl_access", lent)
+    except OSError:
+        pytest.skip("this file system keeps no access lists")
+    assert secret.stat().st_mode & 0o777 == 0o440, "the group's bits show the mask"
+    with pytest.raises(UnsafeFile, match="chmod 600"):
+        read_secret(secret)
+    handle = os.open(secret, os.O_RDONLY)
+    os.seteuid(65_534)
+    try:
+        assert read_secret(Path(f"/proc/self/fd/{handle}")) == b"lent"
+    finally:
+        os.seteuid(0)
+        os.close(handle)

@@ -21,6 +21,7 @@ fi
 if [ -n "${PIP_CERT:-}" ]; then
     printf '[global]\ncert = /etc/ssl/certs/ca-certificates.crt\n' > "$scratch/base/etc/pip.conf"
 fi
+rm -rf "$scratch/base/var/cache/apt/archives/"*.deb "$scratch/base/var/lib/apt/lists/"*
 tar -C "$scratch/base" -c . | docker import \
     --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$prefix/python:local"
 
