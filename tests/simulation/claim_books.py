@@ -1,5 +1,6 @@
 """P5 of claims, of what is taken back and of money, judged without `apply`: the part of the second set of books that
-remembers what was said. `limits.py` keeps the accounts and asks this file about every entry.
+remembers what was said. `limits.py` keeps the accounts and asks this file about every entry; what concerns another town
+is kept in `between_books.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Protocol
 
 from msgspec import UNSET
 
+from tests.simulation.between_books import BetweenBooks, text
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.state import Book
@@ -70,10 +72,18 @@ class ClaimBooks:
     """Position → the transfer that began there, within the town or between towns."""
     money: dict[int, tuple[e.MoneyRecorded, bool]] = field(default_factory=dict)
     """Position → the record, and whether it was taken back."""
+    between: BetweenBooks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.between = BetweenBooks(self.node)
 
     def take(self, entry: e.Entry, accounts: Mapping[str, Seen], policy: e.Policy | None) -> str | None:
         """Keep an entry, whose postings the accounts show already; the sentence about what it may not do, or None."""
         name = f"{self.node}.g1.{entry.n}"
+        if not _is_within_the_town(entry):
+            fault = self.between.take(entry, accounts, policy)
+            if fault is not None:
+                return fault
         match entry:
             case e.ClaimMadeEntry():
                 return self._make(entry, name, accounts, policy)
@@ -85,9 +95,9 @@ class ClaimBooks:
                 self.begun[entry.n] = message.data.transfer
             case e.TransferReceived():
                 self.begun[entry.n] = entry.data.transfer
-            case e.ClaimWithdrawn() | e.ClaimExpired():
+            case e.ClaimWithdrawn() | e.ClaimExpired() if _is_within_the_town(entry):
                 return self._end(entry, accounts)
-            case e.ClaimDisputedEntry() | e.ClaimUpheld():
+            case e.ClaimDisputedEntry() | e.ClaimUpheld() if _is_within_the_town(entry):
                 return self._dispute(entry)
             case e.TransferReversed():
                 return self._take_back(entry, accounts, policy)
@@ -97,7 +107,8 @@ class ClaimBooks:
 
     def named(self, account: str) -> int:
         """How many open claims name an account."""
-        return sum(account in (claim.made.giver, claim.made.receiver) for claim in self.open.values())
+        within = sum(account in (claim.made.giver, claim.made.receiver) for claim in self.open.values())
+        return within + self.between.named(account)
 
     # Claims ------------------------------------------------------------------------------------------------------
 
@@ -261,11 +272,22 @@ class ClaimBooks:
 
     def differences(self, book: Book) -> Iterator[str]:
         """Sentences about claims of which the book says something else."""
-        mine = {name: (claim.disputed, claim.for_people, _text(claim.until)) for name, claim in self.open.items()}
-        theirs = {name: (claim.disputed, claim.reopened, claim.expires_at) for name, claim in book.claims.items()}
+        yield from self.between.differences(book)
+        mine = {name: (claim.disputed, claim.for_people, text(claim.until)) for name, claim in self.open.items()}
+        theirs = {
+            name: (claim.disputed, claim.reopened, claim.expires_at)
+            for name, claim in book.claims.items()
+            if not claim.peer
+        }
         for name in mine.keys() | theirs.keys():
             if mine.get(name) != theirs.get(name):
                 yield f"The claim {name} is {mine.get(name)} by its entries, the book says {theirs.get(name)}."
+
+
+def _is_within_the_town(entry: e.Entry) -> bool:
+    """Whether the entry is about a claim whose both sides are accounts here, by its name: `node.generation.n`."""
+    about = (e.ClaimWithdrawn, e.ClaimExpired, e.ClaimDisputedEntry, e.ClaimUpheld)
+    return isinstance(entry, about) and entry.data.claim.count(".") == 2
 
 
 def _part(minutes: int, left: list[int], sign: int) -> list[int]:
@@ -281,7 +303,3 @@ def _part(minutes: int, left: list[int], sign: int) -> list[int]:
 
 def _at(entry: e.Entry) -> datetime:
     return datetime.fromisoformat(entry.time)
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -105,7 +105,9 @@ class Claims:
         for town in self.clients.towns:
             time = max(self.schedule.wall(town.skew_seconds), town.book.time)
             due = [type(command).__name__ for command in due_commands(town.book, time)]
-            open_ = [name for name, claim in town.book.claims.items() if not claim.disputed]
+            open_ = [name for name, claim in town.book.claims.items() if not claim.disputed] + list(
+                town.book.sent_claims
+            )
             if due or open_:
                 raise Broken(f"P8: in {town.name} {due} is due after all its days, and {open_} is open.")
 

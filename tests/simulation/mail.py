@@ -14,6 +14,7 @@ from tests.simulation.network import Network, Unreachable
 from tests.simulation.registries import NETWORK, Registries
 from tests.simulation.town import Answer, Town
 from timebank_contracts import entries as e
+from timebank_contracts import messages as m
 from timebank_contracts.accept import Duplicate, Fresh, Gap, StopsAt, Unsigned
 from timebank_contracts.errors import Breach
 from timebank_contracts.names import Identity
@@ -123,9 +124,7 @@ class Mail:
     def _follow(self, entries: Sequence[e.Entry]) -> None:
         for entry in entries:
             if entry.out is not UNSET:
-                assert isinstance(entry, e.TransferSent | e.TransferReceived | e.TransferRejected)
-                peer = entry.data.peer if isinstance(entry, e.TransferSent) else str(entry.by.id)
-                stream = self._stream(peer)
+                stream = self._stream(m.decode_message(bytes(entry.out)).subject)
                 stream.messages.append(bytes(entry.out))
 
     # Sending -----------------------------------------------------------------------------------------------------

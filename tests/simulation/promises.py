@@ -5,11 +5,12 @@ It reads each committed entry once and keeps its own books, so that an error in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import UNSET
 
+from tests.simulation.between_books import disagreements
 from tests.simulation.limits import Limits
 from tests.simulation.town import Town, replayed
 from timebank_contracts import entries as e
@@ -150,6 +151,14 @@ class Promises:
                 entry = e.decode_entry(raw)
                 if isinstance(entry, e.TransferRejected) and entry.data.reason == "pair_limit_exceeded":
                     raise Broken(f"P5: {town.name} refused {entry.data.transfer} for a limit equal to the payer's.")
+
+    def disagreements(self) -> Iterator[str]:
+        """Claims between towns by which two towns that heard each other mean different things."""
+        for giver in self.towns:
+            for receiver in self.towns:
+                if giver is not receiver:
+                    books = [self.journals[town.name].limits.claims.between for town in (giver, receiver)]
+                    yield from disagreements(*books)
 
     def judge_cut(self, at_most: dict[str, int]) -> None:
         """P1 at the greatest consistent cut below these sizes, from replays of the prefixes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.simulation.claims import Claims
+from tests.simulation.claims_between import ClaimsBetween
 from tests.simulation.clients import Clients
 from tests.simulation.faults import Faults
 from tests.simulation.mail import Mail
@@ -63,6 +64,7 @@ class Simulation:
         self.promises = Promises(self.towns)
         self.clients = Clients(self.towns, self.registries, self.promises, self.schedule)
         self.claims = Claims(self.clients)
+        self.claims_between = ClaimsBetween(self.clients)
         self.faults = Faults(self.schedule, self.towns, self.mails, self.clients, self.registries)
 
     def found(self) -> None:
@@ -84,12 +86,14 @@ class Simulation:
             self.schedule.after(at, self.clients.act)
             at += chance.expovariate(acts / seconds)
         self.claims.plan(seconds)
+        self.claims_between.plan(seconds)
         self.faults.begin(seconds)
         self.schedule.run_until(self.schedule.now + seconds)
         for town in self.towns:
             if town.up:
                 self.promises.judge_memory(town)
         ended, heard = self.heal()
+        self.claims_between.judge()
         self.claims.end()
         for town in self.towns:
             self.promises.judge_memory(town)

@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from tests.simulation.simulation import NAMES, Simulation
 from timebank_contracts import entries as e
+from timebank_contracts import messages as m
 from timebank_contracts.errors import REJECTIONS
 
 SEEDS = range(25)
@@ -53,7 +54,7 @@ def test_a_trace_does_not_depend_on_the_process() -> None:
 def test_the_seeds_meet_every_reason_of_a_rejection_and_every_kind_of_entry() -> None:
     kinds: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    for seed in range(200, 225):
+    for seed in range(200, 240):
         simulation = Simulation(seed)
         simulation.run()
         for town in simulation.towns:
@@ -68,10 +69,26 @@ def test_the_seeds_meet_every_reason_of_a_rejection_and_every_kind_of_entry() ->
                     kinds["a part taken back"] += 1
                 if isinstance(entry, e.AccountClosed) and entry.postings is not UNSET:
                     kinds["a remainder at closing"] += 1
-    assert set(reasons) == REJECTIONS - {"claim_withdrawn"}
+                kinds.update(across_towns(entry))
+    assert set(reasons) == REJECTIONS
+    assert {"a refund taken", "a refund that comes back", "a claim paid from another town"} <= set(kinds)
     assert e.ENTRY_TYPES - {"peer.frozen", "peer.thawed", "peer.generation_closed"} <= set(kinds)
     assert {"a part taken back", "a remainder at closing"} <= set(kinds)
     assert {f"a claim confirmed by {who}" for who in ("member", "broker", "delegate", "rule")} <= set(kinds)
+
+
+def across_towns(entry: e.Entry) -> list[str]:
+    """What a decision about a peer's transfer means for refunds and claims."""
+    if not isinstance(entry, e.TransferReceived | e.TransferRejected):
+        return []
+    assert entry.in_ is not UNSET
+    message = m.decode_message(bytes(entry.in_))
+    assert isinstance(message, m.TransferSentMessage)
+    taken = isinstance(entry, e.TransferReceived)
+    found = ["a claim paid from another town"] if taken and message.data.claim is not UNSET else []
+    if message.data.purpose == "refund":
+        found.append("a refund taken" if taken else "a refund that comes back")
+    return found
 
 
 def test_the_command_tells_how_many_seeds_held_and_ends_well() -> None:

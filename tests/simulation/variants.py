@@ -8,16 +8,19 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from tests.simulation.registries import public
 from tests.simulation.rules import Rules
 from timebank_contracts import entries as e
+from timebank_contracts import messages as m
 from timebank_contracts.book import Read
 from timebank_contracts.errors import Refusal
 from timebank_contracts.registry import Registry
+from timebank_contracts.rules_claims_between import end_sent_claim
 from timebank_contracts.rules_reversal import reversal_target
 from timebank_contracts.segments import parse_segment
-from timebank_contracts.state import Book, Claim
+from timebank_contracts.state import Book, Claim, SentClaim
 from timebank_contracts.streams import StreamHead
 from timebank_federation.outgoing import Due, Outgoing
 from timebank_ledger import commands as c
@@ -101,6 +104,43 @@ def forgetting_parts(book: Book, command: c.Command, **rest: Any) -> list[Any]:
     return perform(book, command, **rest)
 
 
+def counting_final_refunds_only(book: Book, command: c.Command, **rest: Any) -> list[Any]:
+    """A refund that is under way is not counted."""
+    if not isinstance(command, c.RefundTransfer):
+        return perform(book, command, **rest)
+    name, before = command.transfer, dict(book.refunded)
+    under_way = sum(found.minutes for found in book.open_transfers.values() if found.refunds == name)
+    book.refunded[name] = before.get(name, 0) - under_way
+    try:
+        written = perform(book, command, **rest)
+    except Refusal:
+        book.refunded = before
+        raise
+    book.refunded[name] += under_way
+    return written
+
+
+def crediting_what_was_withdrawn(book: Book, raw: bytes, *, time: str, read: Read) -> tuple[list[Any], Any]:
+    """A claim that its giver withdrew is credited all the same."""
+    segment = parse_segment(raw)
+    remembered = []
+    for message in map(m.decode_message, segment.messages):
+        data = message.data
+        if not isinstance(data, m.Sent) or data.claim is UNSET or data.claim in book.sent_claims:
+            continue
+        alias = None if data.payee is UNSET else book.aliases.get(data.payee)
+        if alias is not None:
+            book.sent_claims[data.claim] = SentClaim(alias.account, segment.statement.from_, 0, "")
+            book.accounts[alias.account].open_claims += 1
+            remembered.append(data.claim)
+    try:
+        return take_segment(book, raw, time=time, read=read)
+    finally:
+        for name in remembered:
+            if name in book.sent_claims:
+                end_sent_claim(book, name)
+
+
 def paying_while_closing(book: Book, command: c.Command, **rest: Any) -> list[Any]:
     """A leaver still pays."""
     closing = [account for account in book.accounts.values() if account.state == "closing"]
@@ -131,6 +171,8 @@ VARIANTS: dict[str, tuple[Rules, str]] = {
     "claims have no tolerance": (Rules(perform=without_tolerance), "P5"),
     "the rule does not hear disputes": (Rules(perform=deaf_to_disputes), "P5"),
     "parts of a reversal are forgotten": (Rules(perform=forgetting_parts), "P5"),
+    "refunds under way are not counted": (Rules(perform=counting_final_refunds_only), "P5"),
+    "a withdrawn claim is still credited": (Rules(take_segment=crediting_what_was_withdrawn), "P5"),
     "a leaver still pays": (Rules(perform=paying_while_closing), "P5"),
     "the timer forgets claims": (Rules(due_commands=forgetful_timer), "P8"),
     "an attacker's key counts": (Rules(read_registry=with_a_stranger), "P6"),
