@@ -24,6 +24,7 @@ from tests.federation.towns import FederatedTown, open_towns
 from tests.ledger.pair_of_towns import both_open, open_pair, segment_from, signed
 from tests.ledger.town_api import Town
 from tests.rooms import ALL, Room
+from timebank_contracts.agreements import LimitAgreement, sign_agreement
 from timebank_ledger.webhook_retry import Step
 from timebank_ledger.webhook_tables import Delivery, milliseconds
 
@@ -274,6 +275,17 @@ def _tell_federation(town: FederatedTown, barry: FederatedTown) -> dict[str, Jso
         ask("askPayee", body={"handle": "bryn"})
         ask("getRegistry", version="latest")
         ask("putRegistry", body=town.federation.registries.envelopes[1])
+        said = LimitAgreement(
+            network="timebank.example",
+            towns=["aberdare", "barry"],
+            limit=3000,
+            proposed_at="2026-03-02T10:00:00.000Z",
+            proposed_by="barry",
+        )
+        ask("takeLimit", body=sign_agreement(said, barry.key), peer="barry")
+        ask("listLimits")
+        ask("assentLimit", peer="barry")
+        ask("proposeLimit", body={"peer": "barry", "limit": 6000})
         ask("getFederationState")
         for name in ("isAlive", "isReady", "getMetrics", "getOpenapi"):
             ask(name)

@@ -25,6 +25,7 @@ from timebank_directory.people import People, Person
 from timebank_directory.rooms import LedgerDoor, PeerDirectories
 from timebank_directory.used_keys import UsedKeys
 from timebank_federation import api as federation_api
+from timebank_federation.agreements import Agreements
 from timebank_federation.ledger_client import LedgerClient
 from timebank_federation.peer_door import HttpDoor
 from timebank_federation.quarantine import Quarantine
@@ -92,6 +93,15 @@ def federation(towns: tuple[Town, Town], directory: httpx.Client) -> Iterator[ht
             metrics=CollectorRegistry(),
             trouble=lambda: None,
             directory=directory,
+            agreements=Agreements(
+                identity=ABERDARE,
+                folder=None,
+                registries=registries,
+                ledger=ledger,
+                key=lambda: town.keys.event,
+                send=lambda peer, envelope: False,
+                clock=town.clock,
+            ),
         )
         yield from _open(app)
 

@@ -46,7 +46,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def test_limits_say_what_is_used_and_what_is_near(place: Place) -> None:
     set_policy(place.out, place.doors["aberdare"], "barry", dry_run=False, own_limit=60)
     place.network.send("aberdare", "barry", 50, key="k")
-    show_limits(place.out, place.doors["aberdare"])
+    show_limits(place.out, place.doors["aberdare"], [])
     assert "barry open 0:50 1:00 0:00 1:00 1:00 near a limit" in place.said
     assert "All peers together: 0:50 of 1,000:00" in place.said
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import httpx
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry
@@ -20,7 +19,10 @@ from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.names import Identity
 from timebank_contracts.problems import problem
 from timebank_contracts.registry import REGISTRY_BYTES_MAX
-from timebank_contracts.tokens import Caller, Issuer, Rejected, audience, bearer, peer_issuers
+from timebank_contracts.tokens import Issuer, Rejected
+from timebank_federation.agreements import Agreements
+from timebank_federation.api_limits import router as limits
+from timebank_federation.door import Door, TheCaller, TheDoor
 from timebank_federation.ledger_client import LedgerAway
 from timebank_federation.own_keys import KeyNotRegistered
 from timebank_federation.receiver import Receiver
@@ -30,7 +32,7 @@ from timebank_kit.clock import Clock
 from timebank_kit.idempotency import KEY_HEADER, check_key
 from timebank_kit.key_set import KeysAway
 from timebank_kit.metrics import CONTENT_TYPE, exposition
-from timebank_kit.oidc import OutsideIssuer, caller_of
+from timebank_kit.oidc import OutsideIssuer
 from timebank_kit.openapi import PUBLIC, needs, openapi_document, read_examples
 from timebank_kit.problem_answers import EdgeProblem, answer_problems
 from timebank_kit.strict_json import JSON_TYPE, check_type
@@ -46,22 +48,6 @@ _BINARY: Final = {"type": "string", "format": "binary"}
 router = APIRouter()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Door:
-    """What the routes work with."""
-
-    identity: Identity
-    sender: Sender
-    receiver: Receiver
-    registries: Registries
-    clock: Clock
-    operators: Issuer
-    metrics: CollectorRegistry
-    trouble: Callable[[], str | None]
-    directory: httpx.Client
-    outside: OutsideIssuer | None
-
-
 def make_app(
     *,
     identity: Identity,
@@ -73,6 +59,7 @@ def make_app(
     metrics: CollectorRegistry,
     trouble: Callable[[], str | None],
     directory: httpx.Client,
+    agreements: Agreements,
     outside: OutsideIssuer | None = None,
 ) -> FastAPI:
     """The application.
@@ -81,6 +68,7 @@ def make_app(
         operators: the town's directory, which issues operators' tokens.
         metrics: what `/metrics` shows.
         trouble: why the service is not ready, or None (a broker that is away is no reason).
+        agreements: limits that two towns agree on.
         directory: a client of the town's directory: this service is the town's one door to its peers.
         outside: an issuer that the town believes beside its directory.
     """
@@ -96,6 +84,7 @@ def make_app(
         trouble=trouble,
         directory=directory,
         outside=outside,
+        agreements=agreements,
     )
     app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     return app
@@ -104,6 +93,7 @@ def make_app(
 def _bare_app() -> FastAPI:
     app = FastAPI(title="Timebank federation", version="1", openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(router)
+    app.include_router(limits)
     answer_problems(
         app,
         {
@@ -124,28 +114,6 @@ def document() -> dict[str, Any]:
         description="One town's door to the other towns of its network.",
         examples=read_examples("timebank_federation"),
     )
-
-
-def _door(request: Request) -> Door:
-    found: Door = request.app.state.door
-    return found
-
-
-TheDoor = Annotated[Door, Depends(_door)]
-
-
-def _caller(request: Request, door: TheDoor) -> Caller:
-    issuers = {door.operators.name: door.operators, **peer_issuers(door.registries.latest)}
-    return caller_of(
-        bearer(request.headers.get("authorization")),
-        issuers=issuers,
-        outside=door.outside,
-        audience=audience(door.identity.network, door.identity.node),
-        now_seconds=int(door.clock.now().timestamp()),
-    )
-
-
-TheCaller = Annotated[Caller, Depends(_caller)]
 
 
 @router.get(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from timebank_contracts.names import Identity
 from timebank_contracts.tokens import NODE_TOKEN_SECONDS, SCOPES, Issuer, TokenKey, audience
+from timebank_federation.agreements import Agreements
 from timebank_federation.api import make_app
 from timebank_federation.broker import Inbox, Outbox
 from timebank_federation.ledger_client import LedgerClient
@@ -46,6 +48,7 @@ class Federation:
     outbox: Outbox | None
     inbox: Inbox | None
     ledger: LedgerClient
+    agreements: Agreements
 
     def hand_over_registries(self) -> int:
         """Give the ledger the registry versions that it has not accepted yet; returns how many. Raises `LedgerAway`."""
@@ -87,6 +90,7 @@ def open_federation(
     poll_seconds: float,
     outside: OutsideIssuer | None = None,
     on_registry: Callable[[], None] = lambda: None,
+    agreements_folder: Path | None = None,
 ) -> Federation:
     """Wire one node's federation; nothing runs yet.
 
@@ -105,6 +109,7 @@ def open_federation(
         poll_seconds: pause between polls of peers without a broker.
         outside: an issuer that the town believes beside its directory.
         on_registry: called after the ledger accepted a newer registry.
+        agreements_folder: keeps proposals and agreements of limits; None: in memory.
     """
     own = audience(identity.network, identity.node)
     ledger = LedgerClient(ledger_http, lambda: node_token(own_keys.token(), identity, clock, aud=own))
@@ -120,15 +125,25 @@ def open_federation(
         on_registry()
         sender.load()
 
+    door = HttpDoor(peer_http, lambda aud: node_token(own_keys.token(), identity, clock, aud=aud))
     receiver = Receiver(
         identity=identity,
         ledger=ledger,
         registries=registries,
         sender=sender,
-        door=HttpDoor(peer_http, lambda aud: node_token(own_keys.token(), identity, clock, aud=aud)),
+        door=door,
         quarantine=quarantine,
         clock=clock,
         on_registry=accepted,
+    )
+    agreements = Agreements(
+        identity=identity,
+        folder=agreements_folder,
+        registries=registries,
+        ledger=ledger,
+        key=own_keys.signing,
+        send=lambda peer, envelope: door.put_limit(peer, me=identity, envelope=envelope),
+        clock=clock,
     )
     worker = Worker(
         sender=sender,
@@ -137,6 +152,7 @@ def open_federation(
         poll_seconds=poll_seconds,
         prepare=receiver.hand_over_registries,
         forked=lambda: registries.fork,
+        hand_over=agreements.hand_over_again,
     )
     app = make_app(
         identity=identity,
@@ -148,6 +164,7 @@ def open_federation(
         metrics=_metrics(_Figures(sender, receiver, worker, registries)),
         trouble=lambda: worker.trouble,
         directory=directory_http,
+        agreements=agreements,
         outside=outside,
     )
     return Federation(
@@ -159,6 +176,7 @@ def open_federation(
         outbox=outbox,
         inbox=inbox,
         ledger=ledger,
+        agreements=agreements,
     )
 
 

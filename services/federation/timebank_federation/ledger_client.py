@@ -77,14 +77,33 @@ class LedgerClient:
 
     def accept_registry(self, envelope: bytes) -> None:
         """Hand a newer registry to the writer; the ledger verifies it. Raises `LedgerAway`, `LedgerRefused`."""
-        key = f"registry/{sha256(envelope).hexdigest()}"
-        self._call("PUT", "/v1/registry", content=envelope, params=None, key=key)
+        self._call("PUT", "/v1/registry", content=envelope, params=None, key=_key("registry", envelope))
+
+    def agree_limit(self, peer: str, limit: int, *, key: bytes) -> None:
+        """Enter an agreed limit in minutes as the town's own; whether the peer is suspended stays as it is.
+
+        Args:
+            key: the agreement's bytes: the same one is entered once.
+
+        Raises:
+            LedgerAway, LedgerRefused: it was not entered.
+        """
+        rows = [row for row in self._get("/v1/positions").json()["rows"] if row["peer"] == peer]
+        body = {"suspended": bool(rows and rows[0]["suspended_here"]), "own_limit": limit}
+        self._call("PUT", f"/v1/peers/{peer}", content=None, params=None, key=_key("limit", key), json=body)
 
     def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
         return self._call("GET", path, content=None, params=params)
 
     def _call(
-        self, method: str, path: str, *, content: bytes | None, params: dict[str, Any] | None, key: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None,
+        params: dict[str, Any] | None,
+        key: str | None = None,
+        json: Any = None,
     ) -> httpx.Response:
         try:
             # A clock that steps between issuing and checking spoils a token once; a fresh one tells.
@@ -94,7 +113,7 @@ class LedgerClient:
                     headers["Content-Type"] = "application/octet-stream"
                 if key is not None:
                     headers["Idempotency-Key"] = key
-                answer = self._http.request(method, path, content=content, params=params, headers=headers)
+                answer = self._http.request(method, path, content=content, params=params, headers=headers, json=json)
                 if answer.status_code != 401:
                     break
         except httpx.HTTPError as error:
@@ -106,6 +125,10 @@ class LedgerClient:
         if answer.status_code >= 500 or answer.status_code == 401 or code == "node_not_opened":
             raise LedgerAway(text)
         raise LedgerRefused(code, text)
+
+
+def _key(kind: str, content: bytes) -> str:
+    return f"{kind}/{sha256(content).hexdigest()}"
 
 
 def _code(answer: httpx.Response) -> str:

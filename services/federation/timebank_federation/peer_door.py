@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final, Protocol
 
 import httpx
@@ -14,6 +15,7 @@ from timebank_contracts.segments import SEGMENT_BYTES_MAX
 from timebank_kit.fetch import fetch
 
 ANSWER_SECONDS_MAX: Final = 20.0
+ANSWER_BYTES_MAX: Final = 65_536
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +49,29 @@ class HttpDoor:
     def registry(self, peer: RegisteredNode, version: int) -> bytes | None:
         path = f"/.well-known/timebank/registry/{version}"
         return self._get(peer, path, headers={}, bytes_max=REGISTRY_BYTES_MAX)
+
+    def put_limit(self, peer: RegisteredNode, *, me: Identity, envelope: bytes) -> bool:
+        """Hand a proposal or an assent to a peer; says whether it was taken."""
+        url = f"{peer.url.rstrip('/')}/v1/limits/{me.node}"
+        headers = {
+            "Authorization": f"Bearer {self._token(f'{me.network}/{peer.node}')}",
+            "Idempotency-Key": f"limit/{sha256(envelope).hexdigest()}",
+            "Content-Type": "application/octet-stream",
+        }
+        try:
+            answer = fetch(
+                self._http,
+                "PUT",
+                url,
+                bytes_max=ANSWER_BYTES_MAX,
+                seconds_max=ANSWER_SECONDS_MAX,
+                headers=headers,
+                content=envelope,
+            )
+        except httpx.HTTPError as error:
+            _log.info("peer does not answer", extra={"peer": peer.node, "reason": type(error).__name__})
+            return False
+        return answer.status_code == 200
 
     def _get(self, peer: RegisteredNode, path: str, *, headers: dict[str, str], bytes_max: int) -> bytes | None:
         url = f"{peer.url.rstrip('/')}{path}"

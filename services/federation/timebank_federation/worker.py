@@ -38,6 +38,7 @@ class Worker:
         poll_seconds: pause between polls of peers while there is no broker.
         prepare: is called until it does not raise, before all else.
         forked: why nothing may pass between towns, None while all is well; asked before each step.
+        hand_over: gives peers what they did not take before; called at each poll.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Worker:
         poll_seconds: float,
         prepare: Callable[[], object],
         forked: Callable[[], str | None] = lambda: None,
+        hand_over: Callable[[], object] = lambda: None,
     ) -> None:
         self._sender = sender
         self._receiver = receiver
@@ -57,6 +59,7 @@ class Worker:
         self._poll_seconds = poll_seconds
         self._prepare = prepare
         self._forked = forked
+        self._hand_over = hand_over
         self._preparing = threading.Lock()
         self._is_prepared = False
         self._stopping = threading.Event()
@@ -144,4 +147,5 @@ class Worker:
         # A peer may be without a broker while we have ours: it cannot send, so it is asked.
         no_broker = self._inbox_away or self._sender.broker_away
         self._receiver.poll_peers(silent_seconds=0.0 if no_broker else SILENT_SECONDS)
+        self._hand_over()
         self._stopping.wait(self._poll_seconds)

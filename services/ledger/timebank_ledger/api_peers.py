@@ -201,7 +201,7 @@ def list_positions(edge: TheEdge) -> h.Positions:
     )
 
 
-@router.put("/peers/{peer}", operation_id="changePeer", openapi_extra=needs("operate", keyed=True))
+@router.put("/peers/{peer}", operation_id="changePeer", openapi_extra=needs("operate", "federation", keyed=True))
 async def change_peer(
     edge: TheEdge,
     caller: TheCaller,

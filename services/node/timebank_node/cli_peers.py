@@ -22,6 +22,7 @@ SECONDS = 30.0
 Home = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False, exists=True)]
 Peer = Annotated[str, typer.Argument(help="The other town.")]
 Url = Annotated[str | None, typer.Option(help="Where the node serves; none: as its node.json says.")]
+OutFile = Annotated[Path | None, typer.Option("--out", help="A file for the signed document.", dir_okay=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be, and change nothing.")]
 
 
@@ -39,10 +40,48 @@ def _door(folder: Path, url: str | None) -> Iterator[OperatorDoor]:
 @app.command("limits")
 def peers_limits(folder: Home, url: Url = None) -> None:
     """Print each peer's limits, what is used of them, and which are near."""
-    from timebank_node.commands_peers import show_limits  # noqa: PLC0415
+    from timebank_node.commands_peers import listed_limits, show_limits  # noqa: PLC0415
 
     with _door(folder, url) as door:
-        show_limits(out, door)
+        show_limits(out, door, listed_limits(door))
+
+
+@app.command("propose-limit")
+def peers_propose_limit(
+    folder: Home,
+    peer: Peer,
+    hours: Annotated[int, typer.Option(help="What either may owe the other.", min=0)],
+    out_file: OutFile = None,
+    url: Url = None,
+) -> None:
+    """Propose a limit that counts at both towns once the other's operator has assented."""
+    from timebank_node.commands_peers import propose_limit  # noqa: PLC0415
+
+    with _door(folder, url) as door:
+        propose_limit(out, door, peer, minutes=hours * 60, file=out_file)
+
+
+@app.command("assent-limit")
+def peers_assent_limit(folder: Home, peer: Peer, out_file: OutFile = None, url: Url = None) -> None:
+    """Assent to the limit that a peer proposed."""
+    from timebank_node.commands_peers import assent_limit  # noqa: PLC0415
+
+    with _door(folder, url) as door:
+        assent_limit(out, door, peer, file=out_file)
+
+
+@app.command("take-limit")
+def peers_take_limit(
+    folder: Home,
+    peer: Peer,
+    file: Annotated[Path, typer.Argument(help="The peer's signed proposal or assent.", exists=True, dir_okay=False)],
+    url: Url = None,
+) -> None:
+    """Hand in a peer's proposal, or its assent, that came as a file."""
+    from timebank_node.commands_peers import take_limit  # noqa: PLC0415
+
+    with _door(folder, url) as door:
+        take_limit(out, door, peer, file)
 
 
 @app.command("suspend")

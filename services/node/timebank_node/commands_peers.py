@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,11 +11,12 @@ from rich.table import Table
 
 from timebank_contracts.amounts import show_hours
 from timebank_contracts.errors import Malformed
+from timebank_kit.files import atomic_write
 from timebank_node.operator_door import OperatorDoor
 
 
-def show_limits(out: Console, door: OperatorDoor) -> None:
-    """Print each peer's limits, what is used of them, and what was proposed."""
+def show_limits(out: Console, door: OperatorDoor, proposals: Sequence[dict[str, Any]]) -> None:
+    """Print each peer's limits, what is used of them, and what was proposed or agreed (`listed_limits`)."""
     said = door.ask("GET", "/v1/positions")
     table = Table("Peer", "State", "We owe", "Limit", "It owes", "Limit", "Own limit", "", box=None)
     for row in said["rows"]:
@@ -30,6 +32,42 @@ def show_limits(out: Console, door: OperatorDoor) -> None:
         )
     out.print(table)
     out.print(f"All peers together: {show_hours(said['debt'])} of {show_hours(said['debt_limit'])}")
+    for one in proposals:
+        what = "agreed with" if one["state"] == "agreed" else f"proposed by {one['proposed_by']}, waits for assent:"
+        out.print(f"{show_hours(one['limit'])} {what} {one['peer']}, {one['proposed_at']}")
+
+
+def listed_limits(door: OperatorDoor) -> list[dict[str, Any]]:
+    """Proposals that wait and agreements that count, as federation says."""
+    found: list[dict[str, Any]] = door.ask("GET", "/v1/federation/limits")["limits"]
+    return found
+
+
+def propose_limit(out: Console, door: OperatorDoor, peer: str, *, minutes: int, file: Path | None) -> None:
+    """Propose a limit to a peer; `file`: where the signed proposal is written too, to travel by other ways."""
+    said = door.ask("POST", "/v1/federation/limits", {"peer": peer, "limit": minutes})
+    _keep(out, said, file)
+    out.print(f"Proposed {show_hours(minutes)} to {peer}; it counts when {peer}'s operator has assented.")
+
+
+def assent_limit(out: Console, door: OperatorDoor, peer: str, *, file: Path | None) -> None:
+    """Assent to what a peer proposed."""
+    said = door.ask("POST", f"/v1/federation/limits/{peer}/assent")
+    _keep(out, said, file)
+    out.print(f"{show_hours(said['limit'])} is agreed with {peer}, and counts here now.")
+
+
+def take_limit(out: Console, door: OperatorDoor, peer: str, file: Path) -> None:
+    """Hand in a peer's proposal or assent that came as a file."""
+    said = door.ask("PUT", f"/v1/limits/{peer}", content=file.read_bytes())
+    what = "is agreed, and counts here now" if len(said["signed_by"]) == 2 else "waits for your assent"
+    out.print(f"{show_hours(said['limit'])} with {peer} {what}.")
+
+
+def _keep(out: Console, said: dict[str, Any], file: Path | None) -> None:
+    if file is not None:
+        atomic_write(file, said["envelope"].encode("ascii"))
+        out.print(f"Signed by {', '.join(said['signed_by'])}, in {file}")
 
 
 def set_policy(out: Console, door: OperatorDoor, peer: str, *, dry_run: bool, **changes: Any) -> None:

@@ -186,6 +186,7 @@ def compose_federation(
         poll_seconds=settings.poll_seconds,
         outside=_outside(home, around, settings),
         on_registry=lambda: home.settle_keys(registries.latest),
+        agreements_folder=home.folder / "agreements",
     )
 
 
@@ -251,7 +252,7 @@ def _one_port(ledger: OpenLedger, directory: OpenDirectory, federation: Federati
     return Dispatch(
         [
             route(r"/v1/(members|organisations|people|token|public-key|payees/resolve)(/|$)", directory.app),
-            route(r"/v1/streams/[^/]+/[^/]+/[^/]+$|/v1/payees$|/v1/federation/|/\.well-known/", federation.app),
+            route(r"/v1/streams/[^/]+/[^/]+/[^/]+$|/v1/(payees$|federation/|limits/)|/\.well-known/", federation.app),
             route(r"/(readyz|metrics)$", Together(rooms)),
             *([] if console is None else [route(r"/$", console)]),
         ],

@@ -39,7 +39,7 @@ class OperatorDoor:
         self._token = token
         self.node = node
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, *, content: bytes | None = None) -> Any:
         """The answer to a request.
 
         Raises:
@@ -57,6 +57,7 @@ class OperatorDoor:
                 seconds_max=ANSWER_SECONDS_MAX,
                 headers=headers,
                 json=body,
+                content=content,
             )
         except httpx.HTTPError as error:
             raise Malformed(f"{self.node} does not answer at {self._url} ({type(error).__name__}).") from error
