@@ -116,6 +116,8 @@ class Promises:
             if transfer in journal.outcomes:
                 raise Broken(f"P4: {transfer} ended twice.")
             journal.outcomes[transfer] = isinstance(entry, e.TransferSettled)
+            if isinstance(entry, e.TransferReturned) and entry.in_ is UNSET:
+                return  # The payee's town was closed for ever: what it decided is nobody's any more.
             payee = transfer.split(".")[2]
             if self.journals[payee].decisions.get(transfer) is not journal.outcomes[transfer]:
                 raise Broken(f"P4: {transfer} ended otherwise than {payee} decided.")
