@@ -34,10 +34,13 @@ def make_vectors() -> dict[str, str]:
         "checkpoints.json": {"rules": ["G5", "G6"], "cases": vectors_log.checkpoint_cases()},
         "tiles.json": {"rules": ["G7", "G8", "G9"], **vectors_log.tile_vectors()},
         "registry.json": {"rules": ["R1", "R2", "R3"], **vectors_registry.registry_vectors()},
-        "journal.json": {"rules": ["B1", "B4", "I1", "I2", "D2", "T13", "L5"], "towns": results},
+        "journal.json": {
+            "rules": ["B1", "B4", "I1", "I2", "D2", "D8", "D9", "D10", "D11", "D13", "T13", "T15", "T16", "L5"],
+            "towns": results,
+        },
         "refusals.json": {
-            "rules": ["B2", "T2", "T12", "T13", "T14", "L2", "L5", "L9", "L10", "L11"]
-            + [f"D{n}" for n in range(1, 7)]
+            "rules": ["B2", "T2", "T5", "T12", "T13", "T14", "T15", "L2", "L5", "L9", "L10", "L11"]
+            + [f"D{n}" for n in range(1, 15)]
             + ["F1", "F2", "F3"],
             "cases": vectors_refusals.refusal_cases(),
         },

@@ -6,8 +6,8 @@ from base64 import b64encode
 from hashlib import sha256
 from typing import Any
 
-from contracts.vectors import edwards
-from contracts.vectors.paper_town import make_key, two_towns
+from contracts.vectors import edwards, paper_between
+from contracts.vectors.paper_town import make_key, talk, two_towns
 from timebank_contracts import dsse
 from timebank_contracts.keys import b64_encode, key_id
 
@@ -31,6 +31,25 @@ def amount_cases() -> list[Case]:
     return cases + [{"text": text, "malformed": True} for text in bad]
 
 
+def _said_between() -> list[bytes]:
+    """A claim, its dispute and its withdrawal; a payment of a claim; a refund; thanks."""
+    aberdare, barry, alys, bryn = two_towns()
+    paid, withdrawn = (
+        paper_between.claim_there(barry, "aberdare", "bryn", (bryn, alys), minutes, given_minutes=45)
+        for minutes in (40, 30)
+    )
+    talk(barry, aberdare)
+    paper_between.dispute(aberdare, withdrawn, "not_given")
+    paper_between.pay(aberdare, paid)
+    paper_between.withdraw(barry, withdrawn)
+    talk(aberdare, barry)
+    dispute, payment = aberdare.sent["barry"]
+    paper_between.refund(barry, "aberdare.g1.barry.2", 10)
+    paper_between.thank(barry, paper_between.received_as(barry, "aberdare.g1.barry.2")[0])
+    made, _, gone, _, refund, thanks = barry.sent["aberdare"]
+    return [made, dispute, gone, payment, refund, thanks]
+
+
 def message_cases() -> list[Case]:
     """One good message of each type, and every way to write it that is refused."""
     aberdare, barry, _, bryn = two_towns()
@@ -39,7 +58,7 @@ def message_cases() -> list[Case]:
     aberdare.send("alys", "barry", bryn, 90, **said)
     aberdare.send("alys", "barry", "0" * 32, 30)
     barry.take(aberdare.segment("barry"))
-    good = [*aberdare.sent["barry"][:2], *barry.sent["aberdare"][1:]]
+    good = [*aberdare.sent["barry"][:2], *barry.sent["aberdare"][1:], *_said_between()]
     cases: list[Case] = [{"name": f"valid-{n}", "bytes": b64(raw), "outcome": "valid"} for n, raw in enumerate(good)]
     first = good[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from contracts.vectors import paper_between as paper
 from contracts.vectors.paper_town import MEMBER, OPERATOR, PaperTown, talk, two_towns
 from timebank_contracts import entries as e
 from timebank_contracts.merkle import leaf_hash, root_of
@@ -49,6 +50,11 @@ def tell_two_towns() -> tuple[PaperTown, PaperTown]:
     _tell_claims(aberdare)
     _tell_leavers(aberdare, barry)
     _tell_money(aberdare, barry)
+    _tell_refunds(aberdare, barry)
+    _tell_claims_between(aberdare, barry, alys, bryn)
+    _tell_thanks(aberdare, barry)
+    paper.claim_there(aberdare, "barry", "alys", (alys, bryn), 12)
+    aberdare.send("library", "barry", bryn, 25)
     return aberdare, barry
 
 
@@ -117,6 +123,51 @@ def _tell_money(aberdare: PaperTown, barry: PaperTown) -> None:
     _record(barry, 300, by=BROKER, transfer="aberdare.g1.barry.1", position=received)
 
 
+def _tell_refunds(aberdare: PaperTown, barry: PaperTown) -> None:
+    """A part given back, another that came too late and counts no more; and the pot gives back for somebody."""
+    talk(aberdare, barry)
+    _, _, _, last = paper.received_as(barry, "aberdare.g1.barry.8")
+    paper.refund(barry, last.transfer, 10)
+    paper.refund(barry, last.transfer, 15, expires_at="2026-03-02T09:00:00.000Z")
+    talk(barry, aberdare)
+    paper.refund(barry, last.transfer, 6)
+    back = next(entry.data.transfer for entry in aberdare.entries if isinstance(entry, e.TransferReceived))
+    said = paper.refunding(aberdare, back, 5, payer="pot")
+    aberdare.write(e.TransferSent, by=BROKER, **said)
+    talk(barry, aberdare)
+
+
+def _tell_claims_between(aberdare: PaperTown, barry: PaperTown, alys: str, bryn: str) -> None:
+    """Bryn's claims on Alys: paid, withdrawn while being paid, disputed and paid by a broker, open. Two are refused."""
+    there = (bryn, alys)
+    paid = paper.claim_there(barry, "aberdare", "bryn", there, 40, given_minutes=45)
+    withdrawn = paper.claim_there(barry, "aberdare", "bryn", there, 30)
+    disputed = paper.claim_there(barry, "aberdare", "bryn", there, 20)
+    paper.claim_there(barry, "aberdare", "bryn", (bryn, "0" * 32), 5)
+    talk(barry, aberdare)
+    paper.pay(aberdare, paid, 44)
+    paper.pay(aberdare, withdrawn)
+    paper.withdraw(barry, withdrawn)
+    paper.dispute(aberdare, disputed, "other_minutes")
+    talk(aberdare, barry)
+    aberdare.write(e.ClaimUpheld, e.ClaimNamed(claim=disputed), by=BROKER)
+    paper.dispute(aberdare, disputed, "other")
+    paper.pay(aberdare, disputed, 15, by=BROKER)
+    talk(aberdare, barry)
+    paper.claim_there(barry, "aberdare", "bryn", there, 25)
+    # Barry's journal is days ahead: what Aberdare claims is over when it comes.
+    paper.claim_there(aberdare, "barry", "alys", (alys, bryn), 35)
+    talk(barry, aberdare)
+
+
+def _tell_thanks(aberdare: PaperTown, barry: PaperTown) -> None:
+    """Both sides of the first transfer between the towns, each at home; and one side of a transfer within a town."""
+    for town, kind in ((aberdare, e.TransferSent), (barry, e.TransferReceived), (aberdare, e.TransferPosted)):
+        paper.thank(town, next(entry.n for entry in town.entries if isinstance(entry, kind)))
+    barry.take(aberdare.segment("barry", barry.book.peers["aberdare"].incoming.n + 1))
+    aberdare.take(barry.segment("aberdare", aberdare.book.peers["barry"].incoming.n + 1))
+
+
 def _record(town: PaperTown, minor_units: int, *, by: e.Actor, kind: Any = "travel", **about: Any) -> e.Entry:
     data = e.MoneyRecorded(
         minor_units=minor_units, currency="GBP", kind=kind, settled_by="cash", paid_on=town.now[:10], **about
@@ -155,5 +206,7 @@ def _result(town: PaperTown) -> dict[str, Any]:
         "claims": {
             name: {"minutes": claim.minutes, "disputed": claim.disputed} for name, claim in town.book.claims.items()
         },
+        "sent_claims": sorted(town.book.sent_claims),
+        "refunded": dict(town.book.refunded),
         "taken_back": {str(position): list(taken) for position, taken in town.book.reversed.items()},
     }

@@ -8,10 +8,12 @@ from typing import Any
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from contracts.vectors import paper_between as paper
 from contracts.vectors.paper_town import MEMBER, OPERATOR, PaperTown
 from contracts.vectors.vectors_bytes import Case, b64
 from contracts.vectors.vectors_journal import RULE, tell_two_towns
 from timebank_contracts import entries as e
+from timebank_contracts import messages as m
 from timebank_contracts.book import apply
 from timebank_contracts.errors import Refusal
 from timebank_contracts.rules_reversal import WHOLE
@@ -66,12 +68,13 @@ def refusal_cases() -> list[Case]:
         ("settled-without-a-message", e.TransferSettled, e.Settled(transfer="aberdare.g1.barry.7"), {}),
     ]
     attempts += [*_claims(town), *_leavers(town), *_taken_back(town), *_money(town)]
+    attempts += [*_refunds(town), *_claims_between(town), *_thanks(town)]
     return [_refuse(town, *attempt) for attempt in attempts]
 
 
 def _claims(town: PaperTown) -> list[Attempt]:
     """The journal ends with two open claims: one that is disputed, and one from a booking that is not due yet."""
-    disputed, due_later = town.book.claims
+    disputed, due_later = (name for name, claim in town.book.claims.items() if not claim.peer)
     ended = next(entry for entry in town.entries if isinstance(entry, e.ClaimWithdrawn)).data
     paid = {"postings": [("aled", -50), ("library", 50)]}
     rule = {"by": RULE, **paid}
@@ -171,6 +174,91 @@ def _money(town: PaperTown) -> list[Attempt]:
             {},
         ),
     ]
+
+
+def _refunds(town: PaperTown) -> list[Attempt]:
+    """Barry's 20 minutes for alys, of which 5 were given back by the pot; and Barry's refund of 10 to the library."""
+    transfers = [entry.data.transfer for entry in town.entries if isinstance(entry, e.TransferReceived)]
+    first, of_barry = transfers[0], transfers[1]
+    position = paper.received_as(town, first)[0]
+    elsewhere = paper.refunding(town, first, 5)
+    elsewhere["data"] = replace(elsewhere["data"], original=position - 1)
+    addressed = paper.refunding(town, first, 5, payee="0" * 32)
+    return [
+        _sent("a-refund-above-the-original", paper.refunding(town, first, 16)),
+        _sent("a-refund-by-somebody-else", paper.refunding(town, first, 5, payer="aled")),
+        _sent("a-refund-from-the-pot-by-a-member", paper.refunding(town, first, 5, payer="pot")),
+        _sent("a-refund-of-a-refund", paper.refunding(town, of_barry, 5)),
+        _sent("a-refund-of-nothing", elsewhere),
+        _sent("a-refund-of-another-transfer", paper.refunding(town, first, 5, refunds="barry.g1.aberdare.1")),
+        _sent("a-refund-said-to-be-sent-elsewhere", paper.refunding(town, first, 5, refunds_at=0)),
+        _sent("a-refund-to-an-address", addressed),
+        _sent("a-refund-for-an-activity", paper.refunding(town, first, 5, activity="garden")),
+    ]
+
+
+def _claims_between(town: PaperTown) -> list[Attempt]:
+    """Barry's claim of 25 minutes on alys is open, others of Barry are ended; alys's own claim of 12 is on its way."""
+    theirs = next(name for name, claim in town.book.claims.items() if claim.peer)
+    ended = next(entry.data.claim for entry in town.entries if isinstance(entry, e.TransferSent) and entry.data.claim)
+    [ours] = town.book.sent_claims
+    again = paper.paying(town, theirs)
+    again["data"] = replace(again["data"], claim=ended)
+    other_postings = paper.paying(town, theirs)
+    other_postings["postings"] = [("aled", -25), ("transit:barry", 25)]
+    told = town.tell("barry", m.ClaimWithdrawnMessage, m.Withdrawn(claim="aberdare.g1.barry.1"))
+    named, person = e.ClaimNamed(claim=theirs), {"by": MEMBER}
+    return [
+        _sent("a-claim-paid-twice", {**again, **_saying(town, theirs, claim=ended)}),
+        _sent("a-claim-paid-above-the-tolerance", paper.paying(town, theirs, 28)),
+        _sent("a-claim-paid-for-another-day", paper.paying(town, theirs, served_on="2026-03-01")),
+        _sent("a-claim-paid-to-another-address", paper.paying(town, theirs, payee="0" * 32)),
+        _sent("a-claim-paid-by-somebody-else", other_postings),
+        _sent("a-claim-named-in-the-message-only", {**paper.paying(town, theirs), "data": e.SentTo(peer="barry")}),
+        _sent("a-claim-between-towns-paid-by-the-rule", {**paper.paying(town, theirs), "by": RULE}),
+        ("a-claim-of-barry-withdrawn-here", e.ClaimWithdrawn, named, person),
+        ("a-claim-of-barry-disputed-in-silence", e.ClaimDisputedEntry, _disputed(theirs), person),
+        ("a-claim-withdrawn-in-silence", e.ClaimWithdrawn, e.ClaimNamed(claim=ours), person),
+        ("a-claim-withdrawn-that-ended", e.ClaimWithdrawn, e.ClaimNamed(claim=ended), person),
+        ("another-claim-withdrawn-than-told", e.ClaimWithdrawn, e.ClaimNamed(claim=ours), {**person, "out": told}),
+        ("a-sent-claim-expired-before-its-time", e.ClaimExpired, e.ClaimNamed(claim=ours), {"by": RULE}),
+    ]
+
+
+def _thanks(town: PaperTown) -> list[Attempt]:
+    """Aberdare thanked for the first transfer it sent, and for the first within the town."""
+    sent, local = (
+        next(x.n for x in town.entries if isinstance(x, kind)) for kind in (e.TransferSent, e.TransferPosted)
+    )
+    nothing = paper.thanking(town, local)
+    nothing["data"] = replace(nothing["data"], transfer="aberdare.g1.4", position=4)
+    silent = {**paper.thanking(town, sent + 1), "out": UNSET}
+    return [
+        _thanked("thanks-given-twice", paper.thanking(town, sent)),
+        _thanked("thanks-without-a-transfer", nothing),
+        _thanked("thanks-for-the-other-towns-side", paper.thanking(town, sent + 1, side="payee")),
+        _thanked("thanks-that-nobody-is-told", silent),
+        _thanked("thanks-by-the-rule", {**paper.thanking(town, local, side="payer"), "by": RULE}),
+    ]
+
+
+def _sent(name: str, said: dict[str, Any]) -> Attempt:
+    rest = {"by": MEMBER} | said
+    return (name, e.TransferSent, rest.pop("data"), rest)
+
+
+def _saying(town: PaperTown, name: str, **said: Any) -> dict[str, Any]:
+    """The message of a payment with other words."""
+    return {"out": paper.paying(town, name, **said)["out"]}
+
+
+def _disputed(claim: str) -> e.ClaimDisputed:
+    return e.ClaimDisputed(claim=claim, reason="other")
+
+
+def _thanked(name: str, said: dict[str, Any]) -> Attempt:
+    rest = {"by": MEMBER} | said
+    return (name, e.ThanksGivenEntry, rest.pop("data"), rest)
 
 
 def _claim(*, receiver: str = "aled", served_on: str = "2026-03-16", **said: Any) -> e.ClaimMade:

@@ -172,6 +172,9 @@ def _dishonest(town: PaperTown) -> list[Case]:
     name = four.replace(b"barry/g1/4", b"barry/g1/3")
     bad_four = four.replace(b'"minutes":15', b'"minutes":0')
     claim_four = four.replace(b"transfer.sent", b"pledge.made")
+    withdrawn, thanked = m.Withdrawn(claim="aberdare.g1.barry.9"), m.Thanked(transfer="aberdare.g1.barry.9")
+    disputed = m.Disputed(claim="barry.g1.aberdare.9", reason="other")
+    refund = name.replace(b'"purpose":"gift"', b'"purpose":"refund"').replace(b"barry.4", b"barry.3")
     forked = town.segment("barry", messages=[one, two.replace(b":60,", b":61,"), three])
     other = town.segment("barry", messages=[one, two.replace(b":60,", b":61,")])
     elsewhere = town.segment("barry", messages=[three], after=StreamHead(2, bytes(32)))
@@ -184,11 +187,21 @@ def _dishonest(town: PaperTown) -> list[Case]:
         sent("a-malformed-message", zero, **breach("message_malformed")),
         sent("a-message-at-another-position", placed, **breach("message_misplaced")),
         sent("a-transfer-named-for-another-position", name, **breach("message_misplaced")),
+        sent("a-withdrawal-of-no-claim", _said(town, m.ClaimWithdrawnMessage, withdrawn), **breach("claim_unfounded")),
+        sent("a-dispute-of-no-claim", _said(town, m.ClaimDisputedMessage, disputed), **breach("claim_unfounded")),
+        sent("thanks-for-no-transfer", _said(town, m.ThanksGivenMessage, thanked), **breach("thanks_unfounded")),
+        sent("a-refund-that-names-a-payee", refund, **breach("message_malformed")),
         sent("a-decision-twice", three, again, stops={"position": 4}),
         sent("a-later-message-malformed", three, bad_four, stops={"position": 4}),
         sent("an-unknown-type", claim, stops={"position": 3}),
         sent("a-later-unknown-type", three, claim_four, stops={"position": 4}),
     ]
+
+
+def _said(town: PaperTown, kind: Any, data: Any) -> bytes:
+    """A message that stands at position 3 of the stream to Barry."""
+    raw: bytes = m.encode_message(kind(**town.envelope("barry") | {"id": m.message_id("barry", "g1", 3)}, data=data))
+    return raw
 
 
 def _frozen_barry() -> PaperTown:

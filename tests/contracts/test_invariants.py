@@ -54,7 +54,7 @@ def hear_too_much(book: Book) -> None:
         (change_a_balance, "sum to 1 minutes"),
         (forget_a_transfer, "transit:barry holds 25 minutes"),
         (forget_what_is_in_transit, "library has 0 minutes in transit, sent 25"),
-        (forget_the_debt, "owes its peers 80 minutes, the book says 0"),
+        (forget_the_debt, "owes its peers 153 minutes, the book says 0"),
         (hear_too_much, "barry heard 99 messages"),
     ],
 )

@@ -255,6 +255,7 @@ def test_a_journal_comes_to_what_is_said(town: str) -> None:
     assert sorted(name for name, found in book.accounts.items() if found.state == "closed") == said["closed"]
     open_claims = {name: {"minutes": one.minutes, "disputed": one.disputed} for name, one in book.claims.items()}
     assert open_claims == said["claims"]
+    assert (sorted(book.sent_claims), book.refunded) == (said["sent_claims"], said["refunded"])
     assert {str(position): list(taken) for position, taken in book.reversed.items()} == said["taken_back"]
     for peer, streams in said["streams"].items():
         state = book.peers[peer]
