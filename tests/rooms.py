@@ -119,6 +119,7 @@ def _open_other(name: str, folder: Path) -> Iterator[Room]:
                 "sender_node": "aberdare",
                 "generation": "g1",
                 "to": "barry",
+                "peer": "barry",
                 "version": "latest",
             },
             length=lambda: town.ledger.writer.tail.length,

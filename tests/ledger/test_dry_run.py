@@ -50,6 +50,7 @@ EXEMPT = {
     "uploadTransfers": "tested by itself: a file holds many commands",
     "takeSegment": "no command of a caller's: a peer's messages are decided when they come",
     "refundTransfer": "tested by itself: it needs a transfer from another town",
+    "changePeer": "tested by itself: it needs a peer",
     "thawStream": "tested by itself: it needs a stream that a peer broke",
 } | dict.fromkeys(
     [
@@ -144,6 +145,17 @@ def test_a_transfer_to_another_town_is_tried_and_leaves_no_message() -> None:
         assert (tried.status_code, tried.json()["id"]) == (201, "aberdare.g1.barry.1")
         assert stream_of(aberdare, "barry") == before
         assert seen(alys.post("/v1/transfers", body, key="k")) == seen(tried)
+
+
+def test_a_change_about_a_peer_is_tried_and_changes_nothing() -> None:
+    with open_pair() as (aberdare, _):
+        operator, said = aberdare.operator(), {"own_limit": 3_000, "suspended": False}
+        before = operator.get("/v1/positions").json()
+        tried = operator.put("/v1/peers/barry", said, key="k", params={"dry_run": "true"})
+        assert tried.status_code == 200, tried.text
+        assert operator.get("/v1/positions").json() == before
+        assert seen(operator.put("/v1/peers/barry", said, key="k")) == seen(tried)
+        assert operator.get("/v1/positions").json() != before
 
 
 def test_a_misspelt_dry_run_is_never_the_real_thing(town: Town) -> None:
