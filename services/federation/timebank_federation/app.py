@@ -36,19 +36,25 @@ from timebank_kit.oidc import OutsideIssuer
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Federation:
-    """The running parts."""
+@dataclass(frozen=True)
+class Parts:
+    """What runs behind the door."""
 
     sender: Sender
     receiver: Receiver
     worker: Worker
     registries: Registries
-    app: FastAPI
     outbox: Outbox | None
     inbox: Inbox | None
     ledger: LedgerClient
     agreements: Agreements
+
+
+@dataclass(frozen=True)
+class Federation(Parts):
+    """The running parts, and the door to them."""
+
+    app: FastAPI
 
     def hand_over_registries(self) -> int:
         """Give the ledger the registry versions that it has not accepted yet; returns how many. Raises `LedgerAway`."""
@@ -136,15 +142,7 @@ def open_federation(
         clock=clock,
         on_registry=accepted,
     )
-    agreements = Agreements(
-        identity=identity,
-        folder=agreements_folder,
-        registries=registries,
-        ledger=ledger,
-        key=own_keys.signing,
-        send=lambda peer, envelope: door.put_limit(peer, me=identity, envelope=envelope),
-        clock=clock,
-    )
+    agreements = _agreements(identity, agreements_folder, registries, ledger, own_keys, door, clock)
     worker = Worker(
         sender=sender,
         receiver=receiver,
@@ -154,30 +152,57 @@ def open_federation(
         forked=lambda: registries.fork,
         hand_over=agreements.hand_over_again,
     )
-    app = make_app(
+    parts = Parts(sender, receiver, worker, registries, outbox, inbox, ledger, agreements)
+    return _behind_one_door(parts, _Outer(identity, clock, token_public, directory_http, outside))
+
+
+def _agreements(
+    identity: Identity,
+    folder: Path | None,
+    registries: Registries,
+    ledger: LedgerClient,
+    own_keys: OwnKeys,
+    door: HttpDoor,
+    clock: Clock,
+) -> Agreements:
+    return Agreements(
         identity=identity,
+        folder=folder,
+        registries=registries,
+        ledger=ledger,
+        key=own_keys.signing,
+        send=lambda peer, envelope: door.put_limit(peer, me=identity, envelope=envelope),
+        clock=clock,
+    )
+
+
+@dataclass(frozen=True)
+class _Outer:
+    """What only the routes need."""
+
+    identity: Identity
+    clock: Clock
+    token_public: bytes
+    directory: httpx.Client
+    outside: OutsideIssuer | None
+
+
+def _behind_one_door(parts: Parts, outer: _Outer) -> Federation:
+    sender, receiver, worker, registries = parts.sender, parts.receiver, parts.worker, parts.registries
+    app = make_app(
+        identity=outer.identity,
         sender=sender,
         receiver=receiver,
         registries=registries,
-        clock=clock,
-        operators=Issuer(f"{identity.node}/directory", (token_public,), SCOPES - {"federation"}),
+        clock=outer.clock,
+        operators=Issuer(f"{outer.identity.node}/directory", (outer.token_public,), SCOPES - {"federation"}),
         metrics=_metrics(_Figures(sender, receiver, worker, registries)),
         trouble=lambda: worker.trouble,
-        directory=directory_http,
-        agreements=agreements,
-        outside=outside,
+        directory=outer.directory,
+        agreements=parts.agreements,
+        outside=outer.outside,
     )
-    return Federation(
-        sender=sender,
-        receiver=receiver,
-        worker=worker,
-        registries=registries,
-        app=app,
-        outbox=outbox,
-        inbox=inbox,
-        ledger=ledger,
-        agreements=agreements,
-    )
+    return Federation(**{name: getattr(parts, name) for name in Parts.__dataclass_fields__}, app=app)
 
 
 def _metrics(figures: Collector) -> CollectorRegistry:
