@@ -1,4 +1,4 @@
-"""The runbook of a lost journal, run as it stands: a node is killed, its database deleted, and transfers go on."""
+"""The runbooks of a lost journal and of a town that is gone, run as they stand: transfers go on, or come back."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import pytest
 from deploy.local.towns import SERVICES, LocalTown, make_network
 from deploy.servers.child import free_port
 from tests.e2e.pages import blocks_of
-from tests.e2e.running_towns import LIMIT_MINUTES, MEMBERS, POLL_SECONDS, ROOT, RunningTown, RunningTowns
+from tests.e2e.running_towns import LIMIT_MINUTES, MEMBERS, POLL_SECONDS, ROOT, RunningTown, RunningTowns, until
 
-PAGE = ROOT / "deploy" / "runbooks" / "restore-from-mirror.md"
+MIRROR = ROOT / "deploy" / "runbooks" / "restore-from-mirror.md"
+CLOSING = ROOT / "deploy" / "runbooks" / "close-a-town.md"
 SECONDS_MAX = 60
 
 
 def run(mark: str, folder: Path, town: RunningTown) -> str:
-    """Run the page's block of this name; returns what it printed."""
-    (text,) = [block.text for block in blocks_of(PAGE) if block.mark == mark]
+    """Run the block of this name; returns what it printed."""
+    (text,) = [block.text for page in (MIRROR, CLOSING) for block in blocks_of(page) if block.mark == mark]
     around = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -68,9 +69,9 @@ def towns(tmp_path: Path) -> Iterator[RunningTowns]:
             each.stop()
 
 
-@pytest.mark.slow
-def test_every_block_of_the_page_is_run() -> None:
-    assert {block.mark for block in blocks_of(PAGE)} == {"keep", "restore", "export"}
+def test_every_block_of_the_pages_is_run() -> None:
+    assert {block.mark for block in blocks_of(MIRROR)} == {"keep", "restore", "export"}
+    assert {block.mark for block in blocks_of(CLOSING)} == {"close"}
 
 
 @pytest.mark.slow
@@ -96,3 +97,23 @@ def test_a_node_is_killed_its_database_deleted_and_transfers_go_on(tmp_path: Pat
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
     assert "PASS" in verdict.stdout
     assert "entries of run" in run("export", tmp_path, aberdare)
+
+
+@pytest.mark.slow
+def test_a_town_that_is_gone_is_closed_and_what_was_under_way_comes_back(tmp_path: Path, towns: RunningTowns) -> None:
+    aberdare, barry = towns.both
+    alias = aberdare.resolve(barry)
+    assert aberdare.send(barry, alias, minutes=30, key="settled").status_code in (201, 202)
+    towns.wait_decided(seconds=60)
+    for service in SERVICES:
+        barry.kill(service)
+    sent = aberdare.send(barry, alias, minutes=12, key="open")
+    assert (sent.status_code, aberdare.balance()) == (201, -42)
+    run("close", tmp_path, aberdare)
+    until(lambda: aberdare.balance() == -30, seconds=90, what="the open transfer comes back")
+    told = aberdare.ask("GET", f"/v1/transfers/{sent.json()['id']}").json()
+    assert (told["state"], told["reason"]) == ("returned", "peer_closed")
+    assert aberdare.send(barry, alias, minutes=1, key="later").json()["code"] == "peer_suspended"
+    verdict = towns.audit(tmp_path / "logs")
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    assert "returned from a town that the registry closed" in verdict.stdout
