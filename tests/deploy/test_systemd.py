@@ -101,6 +101,11 @@ def test_the_page_cannot_read_the_towns_keys() -> None:
     assert "StateDirectory" not in found
 
 
+def test_one_process_for_all_and_a_process_for_each_never_run_together() -> None:
+    whole = said(FOLDER / "timebank@.service")["Conflicts"].split()
+    assert whole == [f"timebank-{room}@%i.service" for room in ("ledger", "directory", "federation")]
+
+
 def test_every_variable_of_a_unit_and_of_the_example_exists() -> None:
     rooms = (Settings, DirectorySettings, FederationSettings, ConsoleSettings)
     known = {f"{room.model_config['env_prefix']}{name.upper()}" for room in rooms for name in room.model_fields}
