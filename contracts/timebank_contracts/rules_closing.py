@@ -33,6 +33,8 @@ def account_closing(book: Book, entry: e.AccountClosing) -> None:
 
 def account_closed(book: Book, entry: e.AccountClosed) -> None:
     check_broker(entry)
+    if entry.out is not UNSET:
+        raise Refusal("posting_invalid", "Closing an account sends no message.")
     account = _leaver(book, entry.data.account)
     if account.in_transit or account.open_claims:
         raise Refusal("account_not_empty")
@@ -50,8 +52,6 @@ def account_closed(book: Book, entry: e.AccountClosed) -> None:
             raise Refusal("purpose_invalid", "By the rule a remainder goes to the pot; a broker may name somebody.")
         other.balance += account.balance
         account.balance = 0
-    if entry.out is not UNSET:
-        raise Refusal("posting_invalid", "Closing an account sends no message.")
     account.state = "closed"
     account.closing_since = ""
 

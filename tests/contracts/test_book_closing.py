@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from contracts.vectors.paper_town import PaperTown
 from timebank_contracts import entries as e
@@ -161,3 +161,8 @@ def test_support_says_why_and_other_purposes_do_not(town: PaperTown) -> None:
     with pytest.raises(Refusal, match="reason_needed"):
         town.post(("alys", -10), ("bryn", 10), reason="welcome")
     town.post(("pot", -10), ("bryn", 10), purpose="support", by=BROKER, reason="hardship")
+
+
+def test_a_remainder_that_is_refused_for_a_message_stays_where_it_was(town: PaperTown) -> None:
+    """PROTOCOL.md B1, L5."""
+    assert code(town, "alys", ("alys", -75), ("pot", 75), out=Raw(b"{}")) == "posting_invalid"
