@@ -33,15 +33,16 @@ def money_recorded(book: Book, entry: e.MoneyRecordedEntry, read: Callable[[int]
         raise Refusal("money_invalid", str(error)) from error
     if ahead > 1:
         raise Refusal("money_invalid", "Money that was settled has a day until today.")
+    if data.corrects is not UNSET:
+        # It is about what the record was about, whose programme may have closed meanwhile.
+        book.money_corrected.add(_corrected(book, data, data.corrects, read))
+        return
     if data.programme is not UNSET:
         check_programme(book, data.programme)
     elif data.position is not UNSET and transfer_at(book, read(data.position)) != data.transfer:
         raise Refusal("transfer_unknown")
-    if data.corrects is UNSET:
-        if data.minor_units <= 0:
-            raise Refusal("money_invalid")
-        return
-    book.money_corrected.add(_corrected(book, data, data.corrects, read))
+    if data.minor_units <= 0:
+        raise Refusal("money_invalid")
 
 
 def _corrected(book: Book, data: e.MoneyRecorded, name: str, read: Callable[[int], e.Entry | None]) -> int:

@@ -85,3 +85,14 @@ def test_a_record_is_taken_back_once_and_whole(town: PaperTown) -> None:
     second = record(town, minor_units=-120_000, corrects=name)
     assert code(town, minor_units=-120_000, corrects=name) == "money_unknown"
     assert code(town, minor_units=120_000, corrects=f"aberdare.g1.{second.n}") == "money_unknown"
+
+
+def test_a_record_about_a_programme_that_closed_since_is_taken_back(town: PaperTown) -> None:
+    """PROTOCOL.md F1, F3. A-1."""
+    first = record(town)
+    town.write(e.AccountClosed, e.AccountNamed(account="p1"))
+    assert code(town) == "programme_unknown"
+    back = {"minor_units": -120_000, "corrects": f"aberdare.g1.{first.n}"}
+    assert code(town, **back | {"programme": "p2"}) == "money_invalid"
+    record(town, **back)
+    assert town.book.money_corrected == {first.n}
