@@ -139,3 +139,16 @@ def test_a_programme_says_what_it_may_still_pay_out(town: Town, library: Client)
     welsh = operator.get("/v1/accounts/p1/statement", format="html", lang="cy").text
     assert "Gall dalu 10:00 yn rhagor nawr, neu gymaint ag y mae&#39;n ei dderbyn." in welsh
     assert "may pay out" not in operator.get("/v1/accounts/alys/statement", format="html").text
+
+
+def test_who_only_sees_a_transfer_or_a_programme_records_no_money_of_it(town: Town, library: Client) -> None:
+    """N-8."""
+    alys = town.member("alys")
+    body = SERVICE | {"payer": "alys", "payee": {"account": "library"}, "minutes": 60, "programme": "p1"}
+    transfer = alys.post("/v1/transfers", body).json()["id"]
+    auditor = town.client("audit:read", "transfers:write", "statements:read", subject="aud", accounts=frozenset())
+    about = {name: value for name, value in GRANT.items() if name != "programme"} | {"transfer": transfer}
+    assert auditor.get("/v1/money", transfer=transfer).status_code == 200
+    for refused in (GRANT, about):
+        assert auditor.post("/v1/money", refused).json()["code"] == "forbidden"
+    assert library.post("/v1/money", about).status_code == 201

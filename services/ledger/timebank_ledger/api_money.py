@@ -40,7 +40,7 @@ async def record_money(
     edge: TheEdge, caller: TheCaller, key: TheKey, body: h.NewMoney, dry_run: TheDryRun, response: Response
 ) -> h.Money:
     """Record money that was settled elsewhere; to take a record back, send its opposite and name it."""
-    position = await run_in_threadpool(_check_about, edge, caller, body.transfer, body.programme)
+    position = await run_in_threadpool(_check_about, edge, caller, body.transfer, body.programme, writes=True)
     head = command_head(caller, key, {"kind": "money", "record": body.model_dump(exclude_none=True)})
     entry = only_entry(
         await write(edge, c.RecordMoney(**head, **body.model_dump(), position=position), dry_run=dry_run)
@@ -88,25 +88,40 @@ def _sums(records: list[h.Money]) -> list[h.MoneySum]:
     return [h.MoneySum(currency=one[0], kind=one[1], minor_units=sums[one]) for one in sorted(sums)]
 
 
-def _check_about(edge: Edge, caller: Caller, transfer: str | None, programme: str | None) -> int | None:
+def _check_about(
+    edge: Edge, caller: Caller, transfer: str | None, programme: str | None, *, writes: bool = False
+) -> int | None:
     """Journal position of the transfer, None for a programme.
 
+    Args:
+        edge: of the town.
+        caller: who asks.
+        transfer: what it is about, or
+        programme: this.
+        writes: who only sees it, as an auditor, may not.
+
     Raises:
-        Forbidden: the caller sees neither the programme nor its owner.
+        Forbidden: the caller sees neither the programme nor its owner, or writes and acts for no account of it.
         Refusal: `transfer_unknown`, also for one none of whose accounts the caller sees.
     """
     if programme is not None:
         with edge.writer.reading() as book:
             found = book.accounts.get(programme)
             owner = "" if found is None else found.owner
-        if not may_see(caller, programme) and not (owner and may_see(caller, owner)):
+        if not any(_may(caller, account, writes) for account in (programme, owner) if account):
             raise Forbidden(f"The token was not granted the programme {programme}.")
         return None
     assert transfer is not None
     entry = first_entry(edge, transfer)
     if entry is None or entry.postings is UNSET or not any(may_see(caller, account) for account, _ in entry.postings):
         raise Refusal("transfer_unknown")
+    if not any(_may(caller, account, writes) for account, _ in entry.postings):
+        raise Forbidden("The token was granted no account of this transfer.")
     return entry.n
+
+
+def _may(caller: Caller, account: str, writes: bool) -> bool:
+    return caller.may_use(account) or "operate" in caller.scopes if writes else may_see(caller, account)
 
 
 def _answer(edge: Edge, entry: e.MoneyRecordedEntry) -> h.Money:
