@@ -152,3 +152,44 @@ def test_within_a_town_who_speaks_for_both_sides_says_for_which(pair: Pair) -> N
     assert broker.post(f"/v1/transfers/{transfer}/thanks", {"side": "payee"}).status_code == 201
     assert person(aberdare, "alys").post(f"/v1/transfers/{transfer}/thanks", {}).json()["side"] == "payer"
     assert broker.get(f"/v1/transfers/{transfer}").json()["thanked_by"] == ["payee", "payer"]
+
+
+def test_a_repeated_claim_on_another_town_is_answered_after_its_giver_left(pair: Pair) -> None:
+    """B-3."""
+    aberdare, barry = pair
+    receiver = {"node": "aberdare", "alias": address(aberdare, "alys")}
+    said = {"giver": "bryn", "receiver": receiver, "minutes": 60, "activity": "garden", "served_on": "2026-03-01"}
+    first = person(barry, "bryn").post("/v1/claims", said, key="one")
+    assert first.status_code == 201
+    assert person(barry, "bryn").post(f"/v1/claims/{first.json()['id']}/withdrawal").status_code == 200
+    barry.clock.advance(2 * 86_400.0)
+    closed = barry.operator().put("/v1/accounts/bryn/state", {"state": "closed"})
+    assert closed.status_code == 200, closed.text
+    length = barry.writer.tail.length
+    assert person(barry, "bryn").post("/v1/claims", said, key="one").json() == first.json()
+    assert person(barry, "bryn").post("/v1/claims", said, key="two").json()["code"] == "account_closed"
+    assert barry.writer.tail.length == length
+
+
+def test_a_claim_on_another_town_that_is_refused_leaves_nothing_behind(pair: Pair) -> None:
+    aberdare, barry = pair
+    receiver = {"node": "aberdare", "alias": address(aberdare, "alys")}
+    said = {"giver": "bryn", "receiver": receiver, "minutes": 60, "activity": "garden", "served_on": "2026-03-01"}
+    bryn, length = person(barry, "bryn"), barry.writer.tail.length
+    assert bryn.post("/v1/claims", said | {"agreed_minutes": 60}).status_code == 422
+    for changed in ({"served_on": "2027-03-01"}, {"receiver": receiver | {"node": "nowhere"}}):
+        tried = bryn.post("/v1/claims?dry_run=true", said | changed).json()
+        assert bryn.post("/v1/claims", said | changed).json()["code"] == tried["code"]
+    assert barry.writer.tail.length == length
+
+
+def test_a_dispute_that_crosses_a_withdrawal_leaves_the_claim_withdrawn(pair: Pair) -> None:
+    """PROTOCOL.md D11."""
+    aberdare, barry = pair
+    claim = claimed(pair)
+    talk(barry, aberdare)
+    assert person(aberdare, "alys").post(f"/v1/claims/{claim}/dispute", {"reason": "other"}).status_code == 200
+    assert person(barry, "bryn").post(f"/v1/claims/{claim}/withdrawal").status_code == 200
+    talk(aberdare, barry)
+    for town, account in ((aberdare, "alys"), (barry, "bryn")):
+        assert person(town, account).get(f"/v1/claims/{claim}").json()["state"] == "withdrawn"

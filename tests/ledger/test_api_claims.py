@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.ledger.town_api import OPERATOR, Client, Town
+from tests.ledger.town_api import OPERATOR, Client, Town, gift
+from timebank_contracts.amounts import MINUTES_MAX
+from timebank_contracts.state import Book
 from timebank_ledger import commands as c
-from timebank_ledger.timer import Timer
+from timebank_ledger.timer import Timer, due_commands
 
 DAY = 86_400.0
 CLAIM = {
@@ -201,3 +204,58 @@ def test_claims_are_listed_in_pages_in_their_order(town: Town, alys: Client) -> 
     assert [one["id"] for one in first["claims"] + rest["claims"]] == names
     assert rest["next"] is None
     assert alys.get("/v1/claims", after="nonsense").json()["code"] == "cursor_invalid"
+
+
+def test_what_the_rule_confirmed_and_is_disputed_stays_confirmed_and_is_listed_for_who_decides(
+    town: Town, alys: Client
+) -> None:
+    """PROTOCOL.md D6. A-4."""
+    policy(town, auto_confirm_after_days=3)
+    broker = town.client("claims:write", "statements:read", subject="b-1")
+    claim = made(broker, agreed_minutes=90)
+    town.clock.advance(4 * DAY)
+    assert Timer(town.writer, town.clock.now).round() == 1
+    alys, bryn = claimant(town, "alys"), claimant(town, "bryn")
+    broker = town.client("claims:write", "statements:read", subject="b-1")
+    assert broker.get("/v1/claims", disputed=True).json()["claims"] == []
+    assert bryn.post(f"/v1/claims/{claim}/dispute", {"reason": "not_given"}).status_code == 200
+    now = alys.get(f"/v1/claims/{claim}").json()
+    assert (now["state"], now["disputed"], now["transfer"] is None) == ("confirmed", True, False)
+    for client in (broker, bryn):
+        assert client.get("/v1/claims", disputed=True).json()["claims"] == [now]
+    assert alys.get("/v1/claims", disputed=False).json()["claims"] == []
+    assert claimant(town, "library").get("/v1/claims").json()["claims"] == []
+    assert broker.post(f"/v1/claims/{claim}/upholding").status_code == 200
+    now = alys.get(f"/v1/claims/{claim}").json()
+    assert (now["state"], now["disputed"]) == ("confirmed", False)
+    assert broker.get("/v1/claims").json()["claims"] == []
+
+
+def test_the_rule_closes_a_leaver_whatever_bound_of_the_pot_is_not_in_the_way(town: Town) -> None:
+    """PROTOCOL.md L5, L10. G-3."""
+    town.member("alys").post("/v1/transfers", gift("alys", "bryn", 100))
+    operator, timer = town.operator(), Timer(town.writer, town.clock.now)
+    operator.post("/v1/transfers", gift("library", "pot", 200) | {"purpose": "pot"})
+    for account in ("alys", "bryn"):
+        town.member(account).post(f"/v1/accounts/{account}/closing")
+    town.clock.advance(31 * DAY)
+    operator = town.operator()
+    operator.put("/v1/accounts/pot/limits", {"floor": -600, "ceiling": 50})
+    assert (timer.round(), balances(town)) == (1, [0, 100, 100])
+    support = gift("pot", "library", 300) | {"purpose": "support", "reason": "hardship"}
+    assert operator.post("/v1/transfers", support).status_code == 201
+    operator.put("/v1/accounts/pot/limits", {"floor": 0, "ceiling": 50})
+    assert (timer.round(), balances(town)) == (1, [0, 0, -100])
+
+
+def test_the_rule_does_not_try_what_no_posting_may_move(town: Town) -> None:
+    """PROTOCOL.md L5: the rounds are for what can be done."""
+    operator = town.operator()
+    with town.writer.reading() as book:
+        account = replace(book.accounts["alys"], balance=MINUTES_MAX + 1, state="closing", closing_since=book.time)
+        tried = Book(identity=book.identity, accounts=book.accounts | {"alys": account})
+    assert list(due_commands(tried, "2027-01-01T00:00:00Z")) == []
+    account.balance = -MINUTES_MAX
+    tried.accounts["pot"] = replace(tried.accounts["pot"], floor=-2 * MINUTES_MAX)
+    assert len(list(due_commands(tried, "2027-01-01T00:00:00Z"))) == 1
+    assert operator.headers

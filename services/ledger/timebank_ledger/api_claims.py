@@ -66,21 +66,23 @@ async def _send_claim(
     edge: Edge, caller: Caller, head: dict[str, Any], said: dict[str, Any], receiver: PayeeThere, *, dry_run: bool
 ) -> Written:
     """A claim on somebody in another town, with an address of the giver for that town: one a day, made when needed."""
+    if said.pop("agreed_minutes") is not None:
+        raise Refusal("claim_mismatch", "A booking is of one town; a claim on another has no agreed minutes.")
     giver, day = said["giver"], edge.clock.now().date().isoformat()
     content = {"kind": "claim.address", "giver": giver, "peer": receiver.node, "day": day}
     key, digest = c.key_of("ledger/claims", f"{giver}/{receiver.node}/{day}"), c.digest_of(content)
     alias = new_alias(edge.tag_key, key=key, account=giver)
     address = c.IssueAlias(by=actor(caller), key=key, digest=digest, account=giver, alias=alias, audience=receiver.node)
-    if said.pop("agreed_minutes") is not None:
-        raise Refusal("claim_mismatch", "A booking is of one town; a claim on another has no agreed minutes.")
     claim = c.SendClaim(**head, **said, giver_alias=alias, peer=receiver.node, receiver=receiver.alias)
-    if not dry_run:
-        await write(edge, address)
-        return await write(edge, claim)
-    [_, tried] = await try_all(edge, [address, claim])
+    # What is refused leaves no address behind, and what was answered before needs none, whoever left since.
+    [addressed, tried] = await try_all(edge, [address, claim])
     if isinstance(tried, Exception):
-        raise tried
-    return tried
+        missing = isinstance(tried, Refusal) and tried.code == "alias_unknown"
+        raise addressed if missing and isinstance(addressed, Exception) else tried
+    if dry_run or tried.repeated:
+        return tried
+    await write(edge, address)
+    return await write(edge, claim)
 
 
 @router.get("", operation_id="listClaims", openapi_extra=needs(*_READS))
@@ -92,7 +94,10 @@ def list_claims(
     after: AfterQuery = None,
     limit: LimitQuery = 100,
 ) -> h.Claims:
-    """The claims that are not ended and that the caller may see, oldest first."""
+    """The claims that are not ended and that the caller may see, oldest first.
+
+    What the rule confirmed and its receiver disputed is among them, for the receiver's side and for who decides it.
+    """
     last = -1 if after is None else int(read_cursor("listClaims", after, place="[0-9]{1,16}"))
     with edge.writer.reading() as book:
         claims: list[Claim | SentClaim] = [*book.claims.values(), *book.sent_claims.values()]
@@ -101,6 +106,10 @@ def list_claims(
             for claim in claims
             if claim.position > last and disputed in (None, claim.disputed) and _is_for(caller, claim, account)
         ]
+        for name, confirmed in book.rule_confirmed.items() if disputed is not False else ():
+            seen = account in (None, confirmed.receiver) and may_see(caller, confirmed.receiver)
+            if seen and confirmed.disputed and (position := parse_transfer(name).position) > last:
+                found.append(position)
     page = sorted(found)[:limit]
     begun = [_begun(edge, position) for position in page]
     answers = [_now(edge, one) for one in begun if one is not None]

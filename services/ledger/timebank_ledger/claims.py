@@ -107,7 +107,7 @@ def claim_now(
         state: h.ClaimState = "disputed" if found.disputed else "open"
         changed = {"state": state, "disputed": found.disputed, "expires_at": found.expires_at}
         return answer.model_copy(update=changed)
-    ends = [(position, kind) for position, kind in said(answer.id) if kind in _ENDED]
+    ends = _ends(begun, said(answer.id))
     if not ends:
         return answer
     position, kind = ends[-1]
@@ -119,3 +119,13 @@ def claim_now(
         if book.reversed.get(position) == WHOLE:
             changed["state"] = "reversed"
     return answer.model_copy(update=changed)
+
+
+def _ends(begun: Begun, said: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """What may have ended a claim, the last one did: a dispute only when it is the other town's refusal.
+
+    What the rule confirmed is disputed afterwards, and a dispute may cross what ended the claim here.
+    """
+    ends = [(position, kind) for position, kind in said if kind in _ENDED]
+    others = [(position, kind) for position, kind in ends if kind != "claim.disputed"]
+    return others or (ends if isinstance(begun, e.ClaimSentEntry) else [])

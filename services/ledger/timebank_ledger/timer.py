@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
+from timebank_contracts.amounts import MINUTES_MAX
 from timebank_contracts.entries import Actor
 from timebank_contracts.errors import Refusal
 from timebank_contracts.moments import show_time
@@ -63,7 +64,12 @@ def _can_pay(book: Book, claim: Claim) -> bool:
 
 
 def _pot_takes(pot: Account | None, minutes: int) -> bool:
-    return pot is not None and pot.floor <= pot.balance + minutes <= pot.ceiling
+    """Whether the rules let the pot take a remainder, or bear one below 0: what they refuse is not tried."""
+    if pot is None or abs(minutes) > MINUTES_MAX:
+        return False
+    if minutes > 0:
+        return pot.balance + pot.in_transit + minutes <= pot.ceiling
+    return pot.balance + minutes >= pot.floor
 
 
 class Timer:
