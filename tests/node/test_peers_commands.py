@@ -14,10 +14,20 @@ from rich.console import Console
 from tests.federation.towns import Network, open_towns
 from timebank_contracts.errors import Malformed
 from timebank_kit.web import AsgiBridge
-from timebank_node.commands_peers import set_policy, show_limits, show_matrix
+from timebank_node.commands_peers import (
+    assent_limit,
+    listed_limits,
+    propose_limit,
+    set_policy,
+    show_limits,
+    show_matrix,
+    take_limit,
+)
 from timebank_node.operator_door import OperatorDoor, door_of_home, door_with_token
 
 pytestmark = pytest.mark.slow  # every test opens whole towns
+
+PAIRS = (("aberdare", "barry"), ("barry", "aberdare"))
 
 
 class Place:
@@ -79,3 +89,23 @@ def test_the_matrix_shows_every_pair_what_is_under_way_and_a_town_that_is_silent
     assert "aberdare barry open −0:30 0:10 1 7 s" in place.said
     assert "barry aberdare open 0:30 0:00 0" in place.said
     assert "http://cardiff.example does not answer" in place.said
+
+
+def test_a_limit_is_proposed_and_assented_to_by_file_and_listed(place: Place, tmp_path: Path) -> None:
+    """PROTOCOL.md R10."""
+    network = place.network
+    with ExitStack() as stack:
+        doors = {}
+        for name, town in network.towns.items():
+            http = stack.enter_context(httpx.Client(transport=AsgiBridge(town.federation.app)))
+            doors[name] = door_of_home(town.home.folder, http, clock=network.clock)
+            town.door.is_cut = True
+        propose_limit(place.out, doors["aberdare"], "barry", minutes=120, file=tmp_path / "proposal")
+        take_limit(place.out, doors["barry"], "aberdare", tmp_path / "proposal")
+        assent_limit(place.out, doors["barry"], "aberdare", file=tmp_path / "assent")
+        take_limit(place.out, doors["aberdare"], "barry", tmp_path / "assent")
+        show_limits(place.out, place.doors["aberdare"], listed_limits(doors["aberdare"]))
+    assert "2:00 with aberdare waits for your assent." in place.said
+    assert "Signed by aberdare, barry, in" in place.said
+    assert "2:00 agreed with barry, 2026-03-02T10:00:00.000Z" in place.said
+    assert [network[one].stream(other)["owe_limit"] for one, other in PAIRS] == [120, 120]
