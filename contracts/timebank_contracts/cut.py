@@ -168,7 +168,8 @@ def network_identity(towns: Iterable[TownAtCut]) -> int:
 def broken_identities(towns: Sequence[TownAtCut]) -> list[str]:
     """Sentences about each identity that does not hold at this consistent cut; empty when all do.
 
-    A town that another one here knows as closed for ever binds nobody, and the network's sum says nothing then.
+    Of a town that another one here knows as closed for ever the books alone do not tell the sums (PROTOCOL.md X6): the
+    auditor, who has the journals, judges them.
     """
     broken = []
     for payer, payee in permutations(towns, 2):

@@ -1,12 +1,13 @@
 """The sums between towns at the greatest consistent cut: what each pair owes, and the minutes of the whole network.
 
 Classes of a town's open transfers to a peer, in minutes: W undecided there, U received there and not settled here,
-R rejected there and not returned here.
+R rejected there and not returned here. And P parted: credited there, and given back here by rule, because the registry
+closed that town for ever.
 
-    pair       clearing[B] at A + clearing[A] at B + U(A to B) + U(B to A) = 0
-    network    all balances of all towns, without clearing and transit, + W + R of every ordered pair = 0
+    pair       clearing[B] at A + clearing[A] at B + U(A to B) + U(B to A) + P(A to B) + P(B to A) = 0
+    network    all balances of all towns, without clearing and transit, + W + R − P of every ordered pair = 0
 
-Source: design page 2, "Signs, limits, identities"; PROTOCOL.md I3, I4.
+Source: design page 2, "Signs, limits, identities"; PROTOCOL.md I3, I4, X6.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Classes(NamedTuple):
     """U."""
     rejected: int = 0
     """R."""
+    parted: int = 0
+    """P."""
 
 
 class Pair(NamedTuple):
@@ -45,16 +48,18 @@ class Pair(NamedTuple):
     @property
     def difference(self) -> int:
         """0 when the two sides agree."""
-        return self.one_clearing + self.other_clearing + self.one_open.received + self.other_open.received
+        parted = self.one_open.parted + self.other_open.parted
+        return self.one_clearing + self.other_clearing + self.one_open.received + self.other_open.received + parted
 
 
-def classify(payer: Town, payee: Town, book: Book, *, payee_end: int) -> Classes:
+def classify(payer: Town, payee: Town, book: Book, *, payer_end: int, payee_end: int) -> Classes:
     """The classes of the payer's open transfers to the payee.
 
     Args:
         payer: the town that sent them.
         payee: the town that decides them.
         book: the payer's book at the cut.
+        payer_end: the payer's number of entries within the cut.
         payee_end: the payee's number of entries within the cut.
     """
     mark = payee.mark(payer.node, payee_end)
@@ -62,14 +67,25 @@ def classify(payer: Town, payee: Town, book: Book, *, payee_end: int) -> Classes
     for transfer, found in book.open_transfers.items():
         if found.peer == payee.node:
             minutes[_class_of(payer, payee, transfer, mark)] += found.minutes
-    return Classes(*minutes)
+    parted = sum(
+        back.minutes
+        for back in payer.replay.given_up
+        if back.peer == payee.node
+        and back.position < payer_end
+        and _class_of(payer, payee, back.transfer, mark) == _RECEIVED
+    )
+    undecided, received, rejected = minutes
+    return Classes(undecided, received, rejected, parted)
+
+
+_RECEIVED = 1
 
 
 def _class_of(payer: Town, payee: Town, transfer: str, mark: int) -> int:
     position = parse_transfer(transfer).position
     if position > mark:
         return 0
-    return 1 if isinstance(payee.applies(payer.node, position), e.TransferReceived) else 2
+    return _RECEIVED if isinstance(payee.applies(payer.node, position), e.TransferReceived) else 2
 
 
 def clearing_balance(book: Book, peer: str) -> int:
@@ -100,7 +116,7 @@ def judge_network(books: dict[str, Book], pairs: Iterable[Pair], findings: Findi
         for account in book.accounts.values()
         if account.kind not in ("clearing", "transit")
     )
-    under_way = sum(c.undecided + c.rejected for pair in pairs for c in (pair.one_open, pair.other_open))
+    under_way = sum(c.undecided + c.rejected - c.parted for pair in pairs for c in (pair.one_open, pair.other_open))
     if held + under_way:
         findings.add(
             "A47",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
+from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -52,6 +53,15 @@ class StreamPositions:
         self.in_ = array("I")
 
 
+class GivenUp(NamedTuple):
+    """A transfer to a town that the registry closed for ever, returned by rule at this position."""
+
+    position: int
+    transfer: str
+    peer: str
+    minutes: int
+
+
 class Replay:
     """The replay of one journal."""
 
@@ -61,6 +71,7 @@ class Replay:
         """Why the replay ended before the log did."""
         self.streams: dict[str, StreamPositions] = defaultdict(StreamPositions)
         self.listing = Listing()
+        self.given_up: list[GivenUp] = []
         self.findings = findings
         self._entries = entries
         self._registries = registries
@@ -127,6 +138,8 @@ class Replay:
             self._take_messages(entry)
         else:
             self._remainders += kind is e.AccountClosed and entry.postings is not UNSET
+            if isinstance(entry, e.TransferReturned):
+                self.given_up.append(_given_up(entry))
             self.listing.other(entry)
 
     def _take_messages(self, entry: e.Entry) -> None:
@@ -224,3 +237,9 @@ def book_at(entries: EntryFile, end: int) -> Book:
         for entry in reader.read(raws):
             apply(book, entry, read=lambda position: e.decode_entry(entries[position]))
     return book
+
+
+def _given_up(entry: e.TransferReturned) -> GivenUp:
+    assert entry.postings is not UNSET, "apply compares them with the transfer"
+    (transit, _), (_, minutes) = entry.postings
+    return GivenUp(entry.n, entry.data.transfer, transit.partition(":")[2], minutes)

@@ -180,8 +180,8 @@ def _pair(one: Town, other: Town, books: dict[str, Book], cut: dict[str, int]) -
         other.node,
         clearing_balance(mine, other.node),
         clearing_balance(theirs, one.node),
-        classify(one, other, mine, payee_end=cut[other.node]),
-        classify(other, one, theirs, payee_end=cut[one.node]),
+        classify(one, other, mine, payer_end=cut[one.node], payee_end=cut[other.node]),
+        classify(other, one, theirs, payer_end=cut[other.node], payee_end=cut[one.node]),
     )
 
 
