@@ -57,7 +57,12 @@ GOOD_BROKER: dict[str, str | None] = {
 def state_of(plan: Plan, *, brokers: int = 3) -> BrokersState:
     """Brokers that hold exactly a plan."""
     topics = {
-        topic.name: TopicState(id=f"id of {topic.name}", replicas=(topic.replication,), settings=dict(topic.settings))
+        topic.name: TopicState(
+            id=f"id of {topic.name}",
+            replicas=(topic.replication,),
+            in_sync=(topic.replication,),
+            settings=dict(topic.settings),
+        )
         for topic in plan.topics
     }
     return BrokersState(

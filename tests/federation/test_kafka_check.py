@@ -69,13 +69,26 @@ def test_a_topic_setting_that_loses_or_compacts_is_found(setting: str, value: st
 
 
 def test_a_topic_with_several_partitions_is_found() -> None:
-    assert "has 3 partitions" in wrong(with_topic(GOOD, BARRY, replicas=(3, 3, 3)))
+    assert "has 3 partitions" in wrong(with_topic(GOOD, BARRY, replicas=(3, 3, 3), in_sync=(3, 3, 3)))
 
 
 def test_a_topic_on_too_few_brokers_is_found() -> None:
-    found = compare(PLAN, with_topic(GOOD, BARRY, replicas=(2,)), known_ids={}).wrong
+    found = compare(PLAN, with_topic(GOOD, BARRY, replicas=(2,), in_sync=(2,)), known_ids={}).wrong
     assert "is held by 2 brokers, not by 3" in found[0]
     assert "takes nothing while one of its 2 brokers is down" in found[1]
+
+
+def test_a_broker_that_is_down_is_found() -> None:
+    up = dict.fromkeys((1, 3), GOOD_BROKER)
+    assert wrong(replace(GOOD, brokers=up, down=[2])) == "Broker 2 is down: start it; its log says why it ended."
+
+
+def test_a_broker_that_has_not_caught_up_is_found_by_what_it_lacks() -> None:
+    assert "is complete on 2 of its 3 brokers" in wrong(with_topic(GOOD, BARRY, in_sync=(2,)))
+
+
+def test_a_topic_that_was_just_made_is_asked_for_again() -> None:
+    assert "check again in a moment" in wrong(with_topic(GOOD, BARRY, replicas=(), in_sync=()))
 
 
 def test_a_missing_topic_is_found() -> None:

@@ -14,13 +14,20 @@ from tests.kafka.secured import Secured, secured_broker
 
 
 @pytest.fixture(scope="session")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     try:
         find_java()
     except ServerMissing as missing:
         pytest.skip(str(missing))
     with secured_broker(tmp_path_factory.mktemp("secured")) as running:
         yield running
+
+
+@pytest.fixture
+def secured(one_for_all: Secured) -> Iterator[Secured]:
+    """The secured broker with the plan and the passwords of all nodes, whatever the test does to them."""
+    yield one_for_all
+    one_for_all.restore()
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from kafka.admin import KafkaAdminClient, ScramMechanism, UserScramCredentialUpsertion
+from kafka.admin import KafkaAdminClient
 
 from deploy.servers.certificates import Authority, Pair
 from deploy.servers.kafka_secured import ADMIN, CERTIFICATE_LISTENER, SCRAM_LISTENER, SecuredBroker
@@ -44,13 +44,14 @@ class Secured:
         self.passwords = {node: secrets.token_urlsafe(12) for node in NODES}
         self.foreign = Authority(folder / "foreign", "foreign")
         self.admin = self.scram(ADMIN, broker.password)
-        client = KafkaAdminClient(bootstrap_servers=self.scram_address, **self.admin.client_settings())
-        alterations = [
-            UserScramCredentialUpsertion(node, ScramMechanism.SCRAM_SHA_512, password)
-            for node, password in self.passwords.items()
-        ]
-        assert not any(client.alter_user_scram_credentials(alterations).values())
-        client.close()
+        self.restore()
+
+    def restore(self) -> None:
+        """The nodes' users with their passwords, and the plan of all nodes, as each test finds them."""
+        with KafkaAdmin(self.scram_address, self.admin) as admin:
+            for node, password in self.passwords.items():
+                admin.set_password(node, password)
+            admin.apply(self.plan)
 
     def apply(self, plan: Plan) -> list[str]:
         """What `timebank kafka apply` does with a plan."""
@@ -105,6 +106,4 @@ def secured_broker(folder: Path) -> Iterator[Secured]:
     # Old records are looked for twice a second instead of every five minutes.
     settings = {"log.retention.check.interval.ms": "500", "log.initial.task.delay.ms": "500"}
     with SecuredBroker(folder / "broker", settings=settings) as broker:
-        secured = Secured(broker, folder)
-        assert secured.apply(secured.plan)
-        yield secured
+        yield Secured(broker, folder)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.servers.certificates import Pair
 from tests.federation.towns import Network, open_towns
 from tests.kafka.secured import Secured, until
 from timebank_federation.broker import BrokerAway
@@ -13,9 +14,20 @@ from timebank_federation.broker import BrokerAway
 KAFKA = "TIMEBANK_FEDERATION_KAFKA"
 
 
-def variables(secured: Secured, node: str, folder: Path, *, password: str | None = None) -> dict[str, str]:
-    """What a node's settings say; by default with its right password."""
-    file = folder / f"{node}.password"
+def by_certificate(secured: Secured, pair: Pair) -> dict[str, str]:
+    """What a node's settings say that proves itself by a certificate."""
+    return {
+        KAFKA: secured.certificate_address,
+        f"{KAFKA}_SECURITY_PROTOCOL": "SSL",
+        f"{KAFKA}_CA_FILE": str(secured.broker.authority.certificate),
+        f"{KAFKA}_CERTIFICATE_FILE": str(pair.certificate),
+        f"{KAFKA}_KEY_FILE": str(pair.key),
+    }
+
+
+def by_password(secured: Secured, node: str, folder: Path, *, password: str | None = None) -> dict[str, str]:
+    """What a node's settings say that proves itself by its password; by default the right one."""
+    file = folder / f"{node}.{'right' if password is None else 'other'}-password"
     file.touch(mode=0o600)
     file.write_text(secured.passwords[node] if password is None else password, "utf-8")
     return {
@@ -28,14 +40,18 @@ def variables(secured: Secured, node: str, folder: Path, *, password: str | None
 
 
 @contextmanager
-def towns_on_kafka(secured: Secured, folder: Path, *, wrong_password_of: Sequence[str] = ()) -> Iterator[Network]:
-    """Two towns, whose inboxes are emptied first; the threads do not run."""
+def towns_on_kafka(
+    secured: Secured, folder: Path, *, other: Mapping[str, dict[str, str]] | None = None
+) -> Iterator[Network]:
+    """Two towns, whose inboxes are emptied first; the threads do not run.
+
+    Args:
+        other: settings of a town in place of its name and right password.
+    """
     secured.make_again("aberdare", "barry")
-    settings = {
-        node: variables(secured, node, folder, password="wrong" if node in wrong_password_of else None)
-        for node in ("aberdare", "barry")
-    }
-    with open_towns(folder, "aberdare", "barry", with_broker=False, settings=settings) as network:
+    names = ("aberdare", "barry")
+    settings = {node: by_password(secured, node, folder) for node in names} | dict(other or {})
+    with open_towns(folder, *names, with_broker=False, settings=settings) as network:
         yield network
 
 

@@ -74,17 +74,20 @@ class KafkaAdmin:
     def state(self, network: str) -> BrokersState:
         """Everything that `kafka_check.compare` wants to know about a network."""
         with self._refusals("does not tell an administrator's view"):
-            brokers = [str(broker["broker_id"]) for broker in self._client.describe_cluster()["brokers"]]
+            known = self._client.describe_cluster()["brokers"]
+            brokers = [str(broker["broker_id"]) for broker in known if not broker.get("is_fenced")]
             prefix = inbox_prefix(network)
             names = sorted(name for name in self._client.list_topics() if name.startswith(prefix))
             described = self._client.describe_topics(names) if names else []
             topics = self._settings(ConfigResourceType.TOPIC, names)
             return BrokersState(
                 brokers={int(name): of for name, of in self._settings(ConfigResourceType.BROKER, brokers).items()},
+                down=[int(broker["broker_id"]) for broker in known if broker.get("is_fenced")],
                 topics={
                     topic["name"]: TopicState(
                         id=str(topic["topic_id"]),
                         replicas=tuple(len(each["replica_nodes"]) for each in topic["partitions"]),
+                        in_sync=tuple(len(each["isr_nodes"]) for each in topic["partitions"]),
                         settings={name: value or "" for name, value in topics[topic["name"]].items()},
                     )
                     for topic in described
@@ -144,7 +147,7 @@ class KafkaAdmin:
             topic_configs=dict(topic.settings),
         )
         with self._refusals("refuses to make a topic"):
-            self._client.create_topics([new])
+            self._client.create_topics([new], wait_for_metadata=True)
 
     def _change_topic(self, topic: str, settings: Mapping[str, str]) -> None:
         with self._refusals("refuses to change a topic"):

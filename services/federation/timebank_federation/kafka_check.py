@@ -35,6 +35,8 @@ class TopicState:
     id: str
     replicas: tuple[int, ...]
     """Copies of each partition."""
+    in_sync: tuple[int, ...]
+    """How many of them have every record."""
     settings: Mapping[str, str]
 
 
@@ -44,6 +46,8 @@ class BrokersState:
 
     brokers: Mapping[int, Mapping[str, str | None]]
     """Settings by broker; None stands for a value that the broker hides."""
+    down: Collection[int] = ()
+    """Brokers that the cluster knows and does not reach."""
     topics: Mapping[str, TopicState]
     acls: Collection[Acl] | None
     """None: the brokers have no authorizer."""
@@ -84,8 +88,10 @@ def compare(plan: Plan, state: BrokersState, *, known_ids: Mapping[str, str]) ->
                 f"Broker {broker} hides its allow.everyone.if.no.acl.found: `timebank kafka check --node NAME` with a "
                 "node's credentials proves that it is false."
             )
+    found.wrong += [f"Broker {broker} is down: start it; its log says why it ended." for broker in sorted(state.down)]
+    brokers = len(state.brokers) + len(state.down)
     for topic in plan.topics:
-        found.wrong += _topic(topic, state.topics.get(topic.name), known_ids.get(topic.name), len(state.brokers))
+        found.wrong += _topic(topic, state.topics.get(topic.name), known_ids.get(topic.name), brokers)
     planned = {topic.name for topic in plan.topics}
     for name in sorted(set(state.topics) - planned):
         found.notes.append(f"Topic {name} belongs to no open node of the registry: delete it when its node is closed.")
@@ -142,6 +148,9 @@ def _topic(topic: Topic, state: TopicState | None, known_id: str | None, brokers
             f"Topic {name} was deleted and made again (its id was {known_id}, it is {state.id}): no minute is lost, "
             "senders repeat what was not heard. Find out who did it, then take its line out of the file of known ids."
         )
+    if not state.replicas:
+        yield f"Topic {name} is not known to every broker yet: check again in a moment."
+        return
     if len(state.replicas) != PARTITIONS:
         yield (
             f"Topic {name} has {len(state.replicas)} partitions, which have no common order: delete it and {_APPLY}; "
@@ -152,6 +161,12 @@ def _topic(topic: Topic, state: TopicState | None, known_id: str | None, brokers
             f"Topic {name} is held by {state.replicas[0]} brokers, not by {topic.replication}: move it with "
             "kafka-reassign-partitions, or delete it and " + _APPLY + "."
         )
+    for copies, complete in zip(state.replicas, state.in_sync, strict=True):
+        if complete < copies:
+            yield (
+                f"Topic {name} is complete on {complete} of its {copies} brokers: start the one that is down, or wait "
+                "until it has caught up."
+            )
     yield from _topic_settings(topic, state.settings, copies=min(state.replicas, default=1))
 
 
