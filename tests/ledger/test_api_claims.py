@@ -259,3 +259,30 @@ def test_the_rule_does_not_try_what_no_posting_may_move(town: Town) -> None:
     tried.accounts["pot"] = replace(tried.accounts["pot"], floor=-2 * MINUTES_MAX)
     assert len(list(due_commands(tried, "2027-01-01T00:00:00Z"))) == 1
     assert operator.headers
+
+
+def test_the_answer_to_a_dispute_of_what_the_rule_confirmed_says_that_it_is_confirmed(town: Town, alys: Client) -> None:
+    """PROTOCOL.md D6. B-3."""
+    policy(town, auto_confirm_after_days=3)
+    broker = town.client("claims:write", "statements:read", subject="b-1")
+    claims = [made(broker, agreed_minutes=90) for _ in range(2)]
+    town.clock.advance(4 * DAY)
+    assert Timer(town.writer, town.clock.now).round() == 2
+    broker, bryn, operator = town.client("claims:write", subject="b-1"), claimant(town, "bryn"), town.operator()
+    for claim in claims:
+        transfer = bryn.get(f"/v1/claims/{claim}").json()["transfer"]
+        part = {"reason": "mistake", "minutes": 30}
+        assert operator.post(f"/v1/transfers/{transfer}/reversal", part).status_code == 201
+        path = f"/v1/claims/{claim}/dispute"
+        tried = bryn.post(f"{path}?dry_run=true", {"reason": "not_given"}).json()
+        disputed = bryn.post(path, {"reason": "not_given"}, key=claim).json()
+        assert (disputed["state"], disputed["disputed"], disputed["transfer"]) == ("confirmed", True, transfer)
+        assert tried == disputed == bryn.get(f"/v1/claims/{claim}").json()
+        if claim == claims[0]:
+            upheld = broker.post(f"/v1/claims/{claim}/upholding").json()
+            assert upheld == bryn.get(f"/v1/claims/{claim}").json()
+        assert operator.post(f"/v1/transfers/{transfer}/reversal", {"reason": "not_given"}).status_code == 201
+        assert bryn.post(path, {"reason": "not_given"}, key=claim).json() == disputed
+        again = bryn.post(path, {"reason": "other"}).json()
+        assert (again["state"], again["disputed"]) == ("disputed", True)
+        assert broker.post(f"/v1/claims/{claim}/upholding").json()["state"] == "open"

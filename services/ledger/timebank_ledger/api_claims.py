@@ -17,7 +17,7 @@ from timebank_contracts import http_answers
 from timebank_contracts import http_claims as h
 from timebank_contracts.errors import Refusal
 from timebank_contracts.http import PayeeThere
-from timebank_contracts.names import TRANSFER_PATTERN, parse_transfer
+from timebank_contracts.names import TRANSFER_PATTERN, local_transfer, parse_transfer
 from timebank_contracts.state import Claim, SentClaim
 from timebank_contracts.tokens import Caller
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
@@ -26,7 +26,7 @@ from timebank_ledger.access import Forbidden, actor, check_account, may_see
 from timebank_ledger.answers import only_entry, transfer_answer
 from timebank_ledger.api_transfers import asking_of
 from timebank_ledger.asked import command_head, confirmed_by, new_alias, payer_tag
-from timebank_ledger.claims import Begun, accounts_in, claim_answer, claim_now
+from timebank_ledger.claims import Begun, accounts_in, claim_answer, claim_now, confirmed_at
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheDryRun, TheEdge, TheKey, needs, try_all, write
 from timebank_ledger.replay import read_entry
 from timebank_ledger.writer import Written
@@ -206,7 +206,22 @@ async def uphold_claim(
 async def _ended(edge: Edge, command: c.Command, made: Begun, response: Response, *, dry_run: bool) -> h.Claim:
     entry = only_entry(await write(edge, command, dry_run=dry_run))
     response.headers["X-Position"] = str(entry.n + 1)
-    return claim_answer(edge.identity, made, entry)
+    confirmed = None
+    if isinstance(made, e.ClaimMadeEntry) and not isinstance(entry, e.ClaimWithdrawn):
+        # What the rule confirmed may be disputed, and is confirmed all the same.
+        confirmed = await run_in_threadpool(_confirmed_before, edge, made, entry.n)
+    return claim_answer(edge.identity, made, entry, confirmed_at=confirmed)
+
+
+def _confirmed_before(edge: Edge, made: e.ClaimMadeEntry, position: int) -> int | None:
+    index = edge.indexed()
+    return confirmed_at(
+        edge.identity,
+        local_transfer(edge.identity, made.n),
+        before=position,
+        said=lambda subject: index.said_of(subject, limit=_SAID_MAX),
+        read=lambda at: read_entry(edge.writer.journal, at),
+    )
 
 
 def _side(caller: Caller, account: str | None) -> str:

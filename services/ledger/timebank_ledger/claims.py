@@ -46,10 +46,44 @@ def accounts_in(begun: Begun) -> tuple[str | None, str | None]:
     return (begun.data.giver, None) if isinstance(begun, e.ClaimSentEntry) else (None, begun.data.account)
 
 
-def claim_answer(identity: Identity, begun: Begun, entry: e.Entry) -> h.Claim:
-    """A claim as `entry` left it: the first answer to the command that wrote that entry, however late it is asked."""
+def claim_answer(identity: Identity, begun: Begun, entry: e.Entry, *, confirmed_at: int | None = None) -> h.Claim:
+    """A claim as `entry` left it: the first answer to the command that wrote that entry, however late it is asked.
+
+    Args:
+        identity: whose journal.
+        begun: the entry that began the claim here.
+        entry: what was said of it.
+        confirmed_at: of a claim that was confirmed when it was said, see there.
+    """
     state = _AFTER[type(entry)]
-    return _answer(identity, begun).model_copy(update={"state": state, "disputed": state == "disputed"})
+    changed: dict[str, Any] = {"state": state, "disputed": state == "disputed"}
+    if confirmed_at is not None:
+        changed |= {"state": "confirmed", "transfer": local_transfer(identity, confirmed_at)}
+    return _answer(identity, begun).model_copy(update=changed)
+
+
+def confirmed_at(
+    identity: Identity,
+    claim: str,
+    *,
+    before: int,
+    said: Callable[[str], list[tuple[int, str]]],
+    read: Callable[[int], e.Entry | None],
+) -> int | None:
+    """Journal position of the transfer by which a claim within the town was confirmed just before a position.
+
+    None when it was open then, also for one whose whole transfer had been taken back.
+    """
+    found = [position for position, kind in said(claim) if kind == "transfer.posted" and position < before]
+    transfer = read(found[-1]) if found else None
+    if transfer is None or transfer.postings is UNSET:
+        return None
+    left = sum(minutes for _, minutes in transfer.postings if minutes > 0)
+    for position, kind in said(local_transfer(identity, transfer.n)):
+        back = read(position) if kind == "transfer.reversed" and position < before else None
+        if isinstance(back, e.TransferReversed):
+            left -= left if back.data.minutes is UNSET else back.data.minutes
+    return transfer.n if left else None
 
 
 def _answer(identity: Identity, begun: Begun) -> h.Claim:
