@@ -127,6 +127,7 @@ DIRECTORY = {"TIMEBANK_FEDERATION_DIRECTORY_URL": "http://127.0.0.1:9"}
         ("federation", {}, "Set TIMEBANK_FEDERATION_LEDGER_URL to the address of that service"),
         ("federation", LEDGER, "Set TIMEBANK_FEDERATION_DIRECTORY_URL to the address of that service"),
         ("federation", {**LEDGER, **DIRECTORY, "TIMEBANK_FEDERATION_POLL_SECONDS": "0"}, "POLL_SECONDS cannot be used"),
+        ("federation", {**LEDGER, **DIRECTORY, "TIMEBANK_FEDERATION_KAFKA": "kafka"}, "write it as host:port"),
         ("federation", {"TIMEBANK_FEDRATION_KAFKA": "x"}, "did you mean TIMEBANK_FEDERATION_…?"),
     ],
 )

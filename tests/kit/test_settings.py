@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from timebank_kit.files import UnsafeFile, access_list_is_ours, read_secret, write_secret
 from timebank_kit.settings import (
+    HostPorts,
     ServiceAddress,
     SettingRefused,
     UnknownSetting,
@@ -28,6 +29,7 @@ class Room(BaseSettings):
     password: str = ""
     key_file: Path | None = None
     peer: ServiceAddress | None = None
+    brokers: HostPorts | None = None
 
 
 def test_a_secret_is_read_from_the_file_that_its_variable_names(tmp_path: Path) -> None:
@@ -77,6 +79,17 @@ def test_other_programs_variables_are_left_alone() -> None:
 def test_an_address_of_another_form_is_refused_by_the_name_of_its_setting(address: str) -> None:
     with pytest.raises(SettingRefused, match=r"TIMEBANK_ROOM_PEER cannot be used.*http://host:port"):
         read_settings(Room, {"TIMEBANK_ROOM_PEER": address})
+
+
+@pytest.mark.parametrize("addresses", ["", "kafka:9092", "a:1,b:65535", "[::1]:9092, 127.0.0.1:9092"])
+def test_addresses_of_brokers_are_taken_as_they_are_written(addresses: str) -> None:
+    assert read_settings(Room, {"TIMEBANK_ROOM_BROKERS": addresses}).brokers == addresses
+
+
+@pytest.mark.parametrize("addresses", ["kafka", "kafka:", ":9092", "http://kafka:9092", "kafka:65536", "a:1,", "a:٣"])
+def test_an_address_of_a_broker_in_another_form_is_refused_by_name(addresses: str) -> None:
+    with pytest.raises(SettingRefused, match=r"TIMEBANK_ROOM_BROKERS cannot be used.*host:port"):
+        read_settings(Room, {"TIMEBANK_ROOM_BROKERS": addresses})
 
 
 def access_list(*entries: tuple[int, int, int]) -> bytes:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from timebank_kit.files import read_secret
 from timebank_kit.oidc import OidcSettings
-from timebank_kit.settings import SettingRefused
+from timebank_kit.settings import HostPorts, SettingRefused
 
 MECHANISM: Final = "SCRAM-SHA-512"
 PREFIX: Final = "TIMEBANK_FEDERATION_KAFKA_"
@@ -24,7 +24,9 @@ PREFIX: Final = "TIMEBANK_FEDERATION_KAFKA_"
 class KafkaSettings(OidcSettings):
     """The part of federation's settings that names the brokers and our credentials there."""
 
-    kafka: str | None = Field(default=None, description="host:port[,…] of the brokers; empty: pull over HTTPS only.")
+    kafka: HostPorts | None = Field(
+        default=None, description="host:port[,…] of the brokers; empty: pull over HTTPS only."
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="SSL: by certificate; SASL_SSL: by SCRAM-SHA-512."
     )

@@ -44,6 +44,18 @@ ServiceAddress = Annotated[str, AfterValidator(_service_address)]
 """Where another service of the town listens: `http://host:port`, without a path."""
 
 
+def _addresses(text: str) -> str:
+    for each in text.split(",") if text else ():
+        host, _, port = each.strip().rpartition(":")
+        if not host or "/" in host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+            raise ValueError("write it as host:port, several of them with commas between")
+    return text
+
+
+HostPorts = Annotated[str, AfterValidator(_addresses)]
+"""`host:port[,…]`, or nothing."""
+
+
 def refuse_misspelt_rooms(environ: Mapping[str, str], kinds: Iterable[type[BaseSettings]]) -> None:
     """Refuse a variable that is nobody's although it was surely meant for one of the rooms.
 
