@@ -72,6 +72,7 @@ REFUSALS: Final[dict[str, str]] = {
     "claim_not_disputed": "The claim is not disputed; only a dispute can be decided.",
     "claim_tolerance": "More minutes than claimed, above the town's tolerance; ask for a new claim.",
     "claim_unknown": "No open claim has this id here; it may have been confirmed, withdrawn or expired.",
+    "claim_withdrawn": "The claim was withdrawn, or ended otherwise, before its payment came to the giver's town.",
     "confirmation_needed": "Say who confirmed it: receiver, broker, delegate, rule or none.",
     "debt_limit_exceeded": "The town would owe other towns more than its limit; wait until hours come back.",
     "expired": "The transfer's time was over when the payee's town decided.",

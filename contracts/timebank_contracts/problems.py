@@ -85,6 +85,7 @@ STATUS: Final[dict[str, int]] = {
     "account_unknown": 404,
     "alias_unknown": 404,
     "claim_unknown": 404,
+    "claim_withdrawn": 409,
     "money_unknown": 404,
     "programme_unknown": 404,
     "delivery_unknown": 404,

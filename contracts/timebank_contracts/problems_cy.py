@@ -38,6 +38,7 @@ TITLES_CY: Final[dict[str, str]] = {
     "newydd.",
     "claim_unknown": "Nid oes hawliad agored â’r dynodydd hwn yma; efallai iddo gael ei gadarnhau neu ei dynnu yn ôl, "
     "neu iddo ddod i ben.",
+    "claim_withdrawn": "Tynnwyd yr hawliad yn ôl, neu daeth i ben fel arall, cyn i’w daliad gyrraedd tref y rhoddwr.",
     "confirmation_needed": "Dywedwch pwy a’i cadarnhaodd: receiver, broker, delegate, rule neu none.",
     "debt_limit_exceeded": "Byddai’r dref mewn dyled i drefi eraill y tu hwnt i’w therfyn; arhoswch i oriau ddod yn "
     "ôl.",

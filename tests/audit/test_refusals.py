@@ -36,6 +36,13 @@ NAMED = {
     "withdrawn-twice": "A42",
     "money-about-another-transfer": "A42",
     "money-taken-back-again": "A42",
+    "a-refund-above-the-original": "A34",
+    "a-refund-of-nothing": "A42",
+    "a-claim-paid-above-the-tolerance": "A32",
+    "a-claim-paid-twice": "A42",
+    "a-claim-withdrawn-that-ended": "A42",
+    "thanks-without-a-transfer": "A42",
+    "thanks-given-twice": "A39",
 }
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.audit import mutators_between_towns, mutators_of_claims
+from tests.audit import mutators_between_towns, mutators_of_claims, mutators_of_refunds
+from tests.audit.between_told import tell_between
 from tests.audit.builder import Network, key
 from tests.audit.mutators import MUTATORS
 from tests.audit.season import season
@@ -21,6 +22,7 @@ from timebank_contracts.note import VerifierKey
 
 assert mutators_between_towns, "importing it registers its faults"
 assert mutators_of_claims, "so here"
+assert mutators_of_refunds, "and here"
 
 UNREACHABLE = {"A35", "A46", "A47"}
 """Sums that `apply` and equal streams imply: they are reached only when the finer check is switched off."""
@@ -121,6 +123,18 @@ def test_what_is_always_listed_is_listed(tmp_path: Path) -> None:
         ("caernarfon", "leaver's minutes to an account", 1, 20),
         ("caernarfon", "leaver's debt borne by the pot", 1, 25),
     }
+
+
+def test_refunds_of_both_towns_are_listed_and_a_claim_paid_while_disputed(tmp_path: Path) -> None:
+    report = audited(tell_between().export(tmp_path))
+    assert (report["verdict"], report["findings"]) == ("PASS", [])
+    assert {(row["town"], row["kind"], row["count"], row["minutes"]) for row in report["listed"]} == {
+        ("aberdare", "refund from another town", 2, 50),
+        ("barry", "refund to another town", 3, 110),
+        ("aberdare", "dispute overruled: the claim confirmed", 1, 15),
+    }
+    examined = {check["code"]: check["examined"] for check in report["checks"]}
+    assert examined["A34"] == 3
 
 
 def test_money_is_listed_by_currency_and_kind_and_never_as_hours(tmp_path: Path) -> None:

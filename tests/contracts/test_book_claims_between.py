@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw
 from contracts.vectors.paper_town import MEMBER, NEVER, OPERATOR, PaperTown, talk, two_towns
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
-from timebank_contracts.errors import Breach, Refusal
+from timebank_contracts.errors import REFUSALS, REJECTIONS, Breach, Refusal
 from timebank_contracts.moments import parse_time, show_time
 from timebank_contracts.names import federated_transfer, transit
 from timebank_contracts.rules_claims import days_after
@@ -120,6 +120,30 @@ def test_a_claim_withdrawn_while_it_is_being_paid_sends_the_minutes_back() -> No
     assert returned.data.reason == "claim_withdrawn"
     assert (balances(aberdare, barry), aberdare.book.claims) == ([0, 0], {})
     assert open_claims(aberdare, barry) == [0, 0]
+
+
+def test_crediting_a_withdrawn_claim_is_refused_with_the_reason_of_its_rejection() -> None:
+    """PROTOCOL.md D11, T6, T7."""
+    assert REJECTIONS <= set(REFUSALS)
+    aberdare, barry, bryn, name = claimed()
+    sent = pay(aberdare, "barry", name, bryn)
+    withdrawal = barry.tell("aberdare", m.ClaimWithdrawnMessage, m.Withdrawn(claim=name))
+    barry.write(e.ClaimWithdrawn, e.ClaimNamed(claim=name), by=MEMBER, out=withdrawal)
+    segment = aberdare.segment("barry")
+    by = e.Actor(kind="peer", id="aberdare")
+    barry.write(e.SegmentAcceptedEntry, e.SegmentAccepted(envelope=Raw(segment.split(b"\n")[0])), by=by)
+    [message] = aberdare.sent["barry"]
+    answer = barry.tell("aberdare", m.TransferReceivedMessage, m.Received(transfer=sent, minutes=60))
+    postings = [("clearing:aberdare", -60), ("bryn", 60)]
+    with pytest.raises(Refusal, match="claim_withdrawn"):
+        barry.write(
+            e.TransferReceived,
+            e.Settled(transfer=sent),
+            by=by,
+            in_=Raw(message),
+            out=answer,
+            postings=postings,
+        )
 
 
 def test_a_claim_whose_transfer_came_back_is_open_again() -> None:

@@ -55,7 +55,7 @@ CODES: Final[dict[str, Code]] = {
     "A31": Code("UNKNOWN_OR_CLOSED_ACCOUNT", "minutes move between open accounts only", "entries"),
     "A32": Code("LIMIT_BREACH", "no floor, ceiling, limit or tolerance is passed", "entries"),
     "A33": Code("DUPLICATE_KEY", "no command and no entry was entered twice", "keys"),
-    "A34": Code("BAD_REVERSAL", "of a transfer no more is taken back than it moved, and by the rules", "reversals"),
+    "A34": Code("BAD_REVERSAL", "of a transfer no more is taken or given back than it moved", "reversals and refunds"),
     "A35": Code("NODE_SUM", "all balances of a town sum to 0, transit equals what is open", "towns"),
     "A38": Code("TIME_ORDER", "time never runs backwards", "entries"),
     "A39": Code("RULE_BREACH", "every entry follows every other rule of the book", "entries"),
@@ -63,8 +63,8 @@ CODES: Final[dict[str, Code]] = {
     "A41": Code("SIDES_DIFFER", "both towns wrote the same about every transfer", "messages"),
     "A42": Code(
         "BAD_REF",
-        "every decision is about a transfer that was open, every confirmation about a claim that was, and every record "
-        "of money about something that is there",
+        "every decision is about a transfer that was open, every confirmation about a claim that was, and thanks, "
+        "refunds and records of money about something that is there",
         "references",
     ),
     "A43": Code("PHANTOM_CREDIT", "nothing was credited that the other town never sent", "messages"),

@@ -66,9 +66,13 @@ class Listing:
         if data.confirmed_by in UNCONFIRMED:
             self._add(f"confirmed by {'a rule' if data.confirmed_by == 'rule' else 'nobody'}", entry)
 
-    def overruled(self, entry: e.TransferPosted) -> None:
-        """A local transfer that confirms a claim while it is disputed."""
+    def overruled(self, entry: e.TransferPosted | e.TransferSent) -> None:
+        """A transfer that confirms a claim while it is disputed."""
         self._add("dispute overruled: the claim confirmed", entry)
+
+    def refund(self, entry: e.TransferSent | e.TransferReceived) -> None:
+        """Minutes given back to another town, under way or final; or that came back from one."""
+        self._add(f"refund {'to' if isinstance(entry, e.TransferSent) else 'from'} another town", entry)
 
     def other(self, entry: e.Entry) -> None:
         """Any other entry."""

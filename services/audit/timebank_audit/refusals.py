@@ -44,6 +44,7 @@ REFUSED: Final[dict[str, str]] = {
     "not_reversible": "A34",
     "time_order": "A38",
     "claim_unknown": "A42",
+    "claim_withdrawn": "A42",
     "money_unknown": "A42",
     "transfer_unknown": "A42",
 }

@@ -24,7 +24,8 @@ from timebank_contracts.book import Book, apply
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.invariants import broken_invariants
-from timebank_contracts.messages import decode_message
+from timebank_contracts.messages import TransferSentMessage, decode_message
+from timebank_contracts.state import Claim
 
 _EVERY_ENTRY = ("A03", "A05", "A06", "A38", "A39")
 _MOVES = ("A30", "A31", "A32")
@@ -39,6 +40,7 @@ _REFERRING: frozenset[type[e.Entry]] = _DECISIONS | {
     e.ClaimUpheld,
     e.ClaimExpired,
     e.MoneyRecordedEntry,
+    e.ThanksGivenEntry,
 }
 """Entry types that are about a transfer, a claim or a programme; the transfers that confirm a claim are so too."""
 
@@ -83,6 +85,7 @@ class Replay:
         self._seen: Counter[type[e.Entry]] = Counter()
         """Entries by type, without local transfers."""
         self._confirmations = 0
+        self._refunds = 0
         self._remainders = 0
         self._refused_minutes = 0
 
@@ -128,6 +131,7 @@ class Replay:
         kind = type(entry)
         if kind is e.SegmentAcceptedEntry:
             self._check_segment_key(entry)
+        claim = self.book.claims.get(entry.data.claim or "") if isinstance(entry, e.TransferSent) else None
         apply(self.book, entry, read=self._read)
         self._seen[kind] += 1
         if isinstance(entry, e.RegistryAcceptedEntry):
@@ -136,11 +140,30 @@ class Replay:
             self._registries.peer_changed(entry)
         elif entry.in_ is not UNSET or entry.out is not UNSET:
             self._take_messages(entry)
+            if isinstance(entry, e.TransferSent):
+                self._take_sent(entry, claim)
+            elif isinstance(entry, e.TransferReceived):
+                self._take_received(entry)
         else:
             self._remainders += kind is e.AccountClosed and entry.postings is not UNSET
             if isinstance(entry, e.TransferReturned):
                 self.given_up.append(_given_up(entry))
             self.listing.other(entry)
+
+    def _take_sent(self, entry: e.TransferSent, claim: Claim | None) -> None:
+        if entry.data.original is not UNSET:
+            self._refunds += 1
+            self.listing.refund(entry)
+        if claim is not None:
+            self._confirmations += 1
+            if claim.disputed:
+                self.listing.overruled(entry)
+
+    def _take_received(self, entry: e.TransferReceived) -> None:
+        assert entry.in_ is not UNSET, "apply demands the message"
+        message = decode_message(bytes(entry.in_))
+        if isinstance(message, TransferSentMessage) and message.data.refunds is not UNSET:
+            self.listing.refund(entry)
 
     def _take_messages(self, entry: e.Entry) -> None:
         """Note where the messages of the streams stand that this entry applied and sent."""
@@ -185,7 +208,7 @@ class Replay:
             **dict.fromkeys(_SEGMENTS, seen[e.SegmentAcceptedEntry]),
             **dict.fromkeys(_MESSAGES, self._applied),
             "A21": seen[e.SegmentAcceptedEntry],
-            "A34": seen[e.TransferReversed],
+            "A34": seen[e.TransferReversed] + self._refunds,
             "A42": sum(seen[kind] for kind in _REFERRING) + self._confirmations,
         }
         for code, count in counts.items():

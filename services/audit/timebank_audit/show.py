@@ -107,7 +107,7 @@ def _pairs(report: dict[str, Any]) -> Table:
 def _listed(report: dict[str, Any]) -> RenderableType:
     if not report["listed"]:
         return Text(
-            "\nListed always: no correction, grant, reversal, remainder of a leaver, overruled "
+            "\nListed always: no correction, grant, reversal, refund, remainder of a leaver, overruled "
             "dispute, or minutes confirmed by a rule or by nobody."
         )
     table = _table("\nListed always", "town", "what", ">count", ">minutes", "entries")
