@@ -32,6 +32,7 @@ def test_every_node_has_one_inbox_with_the_settings_of_the_protocol() -> None:
 
 
 def test_a_node_may_write_to_its_peers_and_read_its_own_and_nothing_else() -> None:
+    """PROTOCOL.md K5."""
     rights = {(acl.operation, acl.name) for acl in PLAN.acls if acl.principal == "User:barry"}
     own, peers = inbox_topic(NETWORK, "barry"), [inbox_topic(NETWORK, node) for node in ("aberdare", "cardiff")]
     assert rights == {

@@ -68,6 +68,7 @@ def test_each_node_may_do_what_the_plan_says_and_no_more(secured: Secured, node:
 
 @BOTH
 def test_a_node_writes_to_its_peers_and_reads_its_own_only(secured: Secured, by: str) -> None:
+    """PROTOCOL.md K5."""
     outbox = KafkaOutbox(*secured.way("aberdare", by))
     own = secured.way("barry", by)
     inbox = KafkaInbox(own[0], inbox_of("barry"), own[1])

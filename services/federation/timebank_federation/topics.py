@@ -3,7 +3,7 @@
     registry + rules ──▶ plan: an inbox for each node · who writes to it, who reads it · how much a second
 
 Nothing is asked and nothing is done here: `broker_kafka` applies a plan, `kafka_check` compares.
-Source: PROTOCOL.md K1 to K4; issue 5, point 4.
+Source: PROTOCOL.md K1 to K5; issue 5, point 4.
 """
 
 from __future__ import annotations
