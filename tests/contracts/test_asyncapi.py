@@ -58,6 +58,11 @@ def test_a_record_is_one_segment_under_its_senders_name() -> None:
     assert line["maxLengthTogether"] == segments.SEGMENT_MESSAGE_BYTES_MAX
 
 
+def test_every_type_of_message_is_listed_in_the_order_of_the_code() -> None:
+    """PROTOCOL.md E5."""
+    assert tuple(SEGMENT["x-line"]["types"]) == messages.MESSAGE_TYPES
+
+
 def test_a_topic_has_the_settings_that_timebank_kafka_applies() -> None:
     """PROTOCOL.md K3."""
     rules = topics.TopicRules()
