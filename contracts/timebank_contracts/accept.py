@@ -53,7 +53,7 @@ class StopsAt(Exception):
 
 
 class RolledBack(Exception):
-    """A peer proves that this journal once held more, or something else: the node stops writing (P10)."""
+    """Proof that this journal once held more, or something else, or is over: the node stops writing (P10)."""
 
 
 def judge_segment(book: Book, segment: Segment) -> Duplicate | Gap | Fresh:

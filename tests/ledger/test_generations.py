@@ -112,11 +112,17 @@ def test_a_closed_generation_does_not_come_back_by_a_registry(pair: Pair) -> Non
     assert back.json()["code"] == "registry_invalid"
 
 
-def test_a_node_whose_own_generation_was_closed_accepts_no_such_registry(pair: Pair) -> None:
-    """PROTOCOL.md X2."""
+def test_a_node_whose_own_generation_was_closed_writes_no_more(pair: Pair) -> None:
+    """PROTOCOL.md X2: reading goes on, and the sentence says what happened."""
     _, barry = pair
-    refused = barry.operator().put("/v1/registry", content=signed(following(2, first(), generation="g2")))
-    assert refused.json()["code"] == "registry_invalid"
+    answer = barry.operator().put("/v1/registry", content=signed(following(2, first(), generation="g2")))
+    assert answer.status_code == 503
+    body = {"payer": "bryn", "payee": {"account": "alys"}, "minutes": 1, "purpose": "gift"}
+    assert barry.member("bryn").post("/v1/transfers", body).status_code == 503
+    ready = barry.http.get("/readyz")
+    assert ready.status_code == 503
+    assert "the operators closed g1" in ready.text
+    assert balance(barry.member("bryn"), "bryn") == 0
 
 
 def test_a_town_goes_on_with_the_others_when_one_is_closed(pair: Pair) -> None:

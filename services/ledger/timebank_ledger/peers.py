@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw
 
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
-from timebank_contracts.accept import Duplicate, Fresh, Gap, judge_segment
+from timebank_contracts.accept import Duplicate, Fresh, Gap, RolledBack, judge_segment
 from timebank_contracts.book import Read, apply
 from timebank_contracts.errors import Breach, Refusal
 from timebank_contracts.names import clearing, transit
@@ -178,9 +178,13 @@ def accept_registry(
     Raises:
         Refusal: `registry_invalid`: another network, this node is named no more or under another generation, not newer,
             or it names a generation of a peer that is over.
+        RolledBack: the operators closed this journal's generation: another one is this node now.
     """
     me = book.me
     own = registry.find(me.node)
+    if own is not None and registry.network == me.network and number_of(own.generation) > number_of(me.generation):
+        text = f"{me.node} is {own.generation}: the operators closed {me.generation}, which this journal is."
+        raise RolledBack(f"By version {registry.version} of the registry {text}")
     # A town that joins later enters the versions before it too; it has no peer as long as none names it.
     is_unnamed = own is None and bool(book.peers)
     if registry.network != me.network or is_unnamed or (own is not None and own.generation != me.generation):
