@@ -35,9 +35,19 @@ class Outline(msgspec.Struct, frozen=True):
     @property
     def peer(self) -> str:
         """The peer whose message caused this entry, or to whom it goes; "" for an entry about no stream."""
-        return self.by.id if self.in_ is not UNSET else self.data.peer
+        if self.in_ is not UNSET:
+            return self.by.id
+        if self.data.peer or self.out is UNSET:
+            return self.data.peer
+        # Thanks, and the end of a claim, name what they are about; to whom they go stands in the message.
+        return _subject_decoder.decode(self.out).subject
 
 
+class _Message(msgspec.Struct, frozen=True):
+    subject: str
+
+
+_subject_decoder: Final = msgspec.json.Decoder(_Message)
 _decoder: Final = msgspec.json.Decoder(Outline)
 
 

@@ -146,7 +146,7 @@ def _first_position(edge: Edge, identity: Identity, transfer: str) -> int | None
     if (name.node, name.generation) != (identity.node, identity.generation):
         return None
     if name.peer is not None:
-        outs = edge.index.outs(name.peer, after=name.position - 1, limit=1)
+        outs = edge.indexed().outs(name.peer, after=name.position - 1, limit=1)
         position = outs[0].position if outs and outs[0].n == name.position else None
     else:
         position = name.position if name.position < edge.length else None
