@@ -160,6 +160,15 @@ def forgetful_timer(book: Book, time: str) -> Iterator[c.Command]:
     return (command for command in due_commands(book, time) if not isinstance(command, c.EndClaim))
 
 
+def timer_of_one_town(book: Book, time: str) -> Iterator[c.Command]:
+    """Claims on other towns never expire."""
+    return (
+        command
+        for command in due_commands(book, time)
+        if not isinstance(command, c.EndClaim) or command.claim not in book.sent_claims
+    )
+
+
 VARIANTS: dict[str, tuple[Rules, str]] = {
     "the receiver skips the high-water mark": (Rules(take_segment=without_high_water_mark), "P3"),
     "the sender never repeats": (Rules(outgoing=OnceOnly), "P8"),
@@ -175,6 +184,7 @@ VARIANTS: dict[str, tuple[Rules, str]] = {
     "a withdrawn claim is still credited": (Rules(take_segment=crediting_what_was_withdrawn), "P5"),
     "a leaver still pays": (Rules(perform=paying_while_closing), "P5"),
     "the timer forgets claims": (Rules(due_commands=forgetful_timer), "P8"),
+    "the timer forgets claims on other towns": (Rules(due_commands=timer_of_one_town), "P8"),
     "an attacker's key counts": (Rules(read_registry=with_a_stranger), "P6"),
 }
 """What is broken → the rules, and the promise that some seed must see broken."""
