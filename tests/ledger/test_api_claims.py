@@ -9,9 +9,12 @@ import pytest
 
 from tests.ledger.town_api import OPERATOR, Client, Town, gift
 from timebank_contracts.amounts import MINUTES_MAX
+from timebank_contracts.entries import Actor
+from timebank_contracts.errors import Refusal
 from timebank_contracts.state import Book
 from timebank_ledger import commands as c
 from timebank_ledger.timer import Timer, due_commands
+from timebank_ledger.writer import Written
 
 DAY = 86_400.0
 CLAIM = {
@@ -286,3 +289,23 @@ def test_the_answer_to_a_dispute_of_what_the_rule_confirmed_says_that_it_is_conf
         again = bryn.post(path, {"reason": "other"}).json()
         assert (again["state"], again["disputed"]) == ("disputed", True)
         assert broker.post(f"/v1/claims/{claim}/upholding").json()["state"] == "open"
+
+
+@pytest.mark.parametrize("confirmed_first", [True, False])
+def test_of_a_confirmation_and_a_withdrawal_in_one_batch_the_first_ends_the_claim(
+    town: Town, alys: Client, confirmed_first: bool
+) -> None:
+    """PROTOCOL.md D3."""
+    claim, by = made(alys), Actor(kind="member", id="bryn")
+    commands: list[c.Command] = [
+        c.ConfirmClaim(by=by, claim=claim, confirmed_by="receiver"),
+        c.EndClaim(by=by, claim=claim, how="withdrawn"),
+    ]
+    commands = commands if confirmed_first else commands[::-1]
+    tried = town.writer.submit_trial(commands).result()
+    for answers in (tried, town.writer.submit_many(commands).result()):
+        assert isinstance(answers[1], Refusal)
+        assert (isinstance(answers[0], Written), answers[1].code) == (True, "claim_unknown")
+    assert balances(town) == ([90, -90, 0] if confirmed_first else [0, 0, 0])
+    with town.writer.reading() as book:
+        assert [book.accounts[account].open_claims for account in ("alys", "bryn")] == [0, 0]

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from tests.ledger.town_api import Client, Town
+from timebank_contracts.entries import Actor
+from timebank_ledger import commands as c
+from timebank_ledger.writer import Written
 
 GRANT: dict[str, Any] = {
     "minor_units": 120_000,
@@ -152,3 +155,26 @@ def test_who_only_sees_a_transfer_or_a_programme_records_no_money_of_it(town: To
     for refused in (GRANT, about):
         assert auditor.post("/v1/money", refused).json()["code"] == "forbidden"
     assert library.post("/v1/money", about).status_code == 201
+
+
+def test_every_record_about_a_transfer_is_reached_and_thanks_stay_seen_beside_them(town: Town) -> None:
+    """A-1."""
+    alys = town.member("alys")
+    body = SERVICE | {"payer": "alys", "payee": {"account": "bryn"}, "minutes": 60}
+    transfer = alys.post("/v1/transfers", body).json()
+    assert alys.post(f"/v1/transfers/{transfer['id']}/thanks", {}).status_code == 201
+    about = {name: value for name, value in GRANT.items() if name != "programme"}
+    about |= {"transfer": transfer["id"], "position": transfer["position"]}
+    broker = Actor(kind="broker", id="b-1")
+    records = [c.RecordMoney(by=broker, **about | {"minor_units": units}) for units in range(1, 604)]
+    assert all(isinstance(one, Written) for one in town.writer.submit_many(records).result())
+    found: list[int] = []
+    more: dict[str, Any] = {}
+    while True:
+        page = alys.get("/v1/money", transfer=transfer["id"], limit=250, **more).json()
+        found += [one["minor_units"] for one in page["records"]]
+        if page["next"] is None:
+            break
+        more = {"after": page["next"]}
+    assert found == list(range(1, 604))
+    assert alys.get(f"/v1/transfers/{transfer['id']}").json()["thanked_by"] == ["payer"]

@@ -24,8 +24,8 @@ from timebank_ledger.replay import read_entry
 from timebank_ledger.statement import Line, Statement
 from timebank_ledger.writer import Written
 
-SAID_MAX = 64
-"""Entries about one transfer that are looked at."""
+SAID_MAX = 10_000
+"""Entries about one transfer or claim that are looked at, the last ones; hundreds of records of money may be there."""
 _STATES: dict[type[e.Entry], h.TransferState] = {
     e.TransferPosted: "posted",
     e.TransferSent: "sent",

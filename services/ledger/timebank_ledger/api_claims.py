@@ -23,7 +23,7 @@ from timebank_contracts.tokens import Caller
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor, check_account, may_see
-from timebank_ledger.answers import only_entry, transfer_answer
+from timebank_ledger.answers import SAID_MAX, only_entry, transfer_answer
 from timebank_ledger.api_transfers import asking_of
 from timebank_ledger.asked import command_head, confirmed_by, new_alias, payer_tag
 from timebank_ledger.claims import Begun, accounts_in, claim_answer, claim_now, confirmed_at
@@ -41,7 +41,6 @@ AfterQuery = Annotated[
 ]
 LimitQuery = Annotated[int, Query(ge=1, le=h.CLAIMS_MAX, description="Claims in a page.")]
 _READS = ("claims:write", "statements:read", "operate", "audit:read")
-_SAID_MAX = 64
 
 
 @router.post("", operation_id="makeClaim", status_code=201, openapi_extra=needs("claims:write", keyed=True))
@@ -219,7 +218,7 @@ def _confirmed_before(edge: Edge, made: e.ClaimMadeEntry, position: int) -> int 
         edge.identity,
         local_transfer(edge.identity, made.n),
         before=position,
-        said=lambda subject: index.said_of(subject, limit=_SAID_MAX),
+        said=lambda subject: index.said_of(subject, limit=SAID_MAX),
         read=lambda at: read_entry(edge.writer.journal, at),
     )
 
@@ -235,7 +234,7 @@ def _side(caller: Caller, account: str | None) -> str:
 def _now(edge: Edge, begun: Begun) -> h.Claim:
     index = edge.indexed()
     with edge.writer.reading() as book:
-        return claim_now(edge.identity, book, begun, said=lambda claim: index.said_of(claim, limit=_SAID_MAX))
+        return claim_now(edge.identity, book, begun, said=lambda claim: index.said_of(claim, limit=SAID_MAX))
 
 
 def _seen(edge: Edge, caller: Caller, claim: str) -> Begun:

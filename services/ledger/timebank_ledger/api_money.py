@@ -21,7 +21,7 @@ from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, may_see
-from timebank_ledger.answers import first_entry, only_entry
+from timebank_ledger.answers import SAID_MAX, first_entry, only_entry
 from timebank_ledger.asked import command_head
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheDryRun, TheEdge, TheKey, needs, write
 from timebank_ledger.replay import read_entry
@@ -59,7 +59,7 @@ def list_money(
     after: AfterQuery = None,
     limit: LimitQuery = 100,
 ) -> h.MoneyRecords:
-    """The records about one transfer or one programme, with what they come to by currency and kind."""
+    """The records about one transfer or one programme, with what those of the page come to by currency and kind."""
     if (transfer is None) == (programme is None):
         raise EdgeProblem("field_invalid", "Name a transfer or a programme.")
     _check_about(edge, caller, transfer, programme)
@@ -69,7 +69,7 @@ def list_money(
         positions = index.noted(programme, "money.recorded", after=last, limit=limit + 1)
     else:
         assert transfer is not None
-        said = index.said_of(transfer, limit=h.RECORDS_MAX + 1)
+        said = index.said_of(transfer, limit=SAID_MAX)
         positions = [at for at, kind in said if kind == "money.recorded" and at > last][: limit + 1]
     page = positions[:limit]
     entries = [read_entry(edge.writer.journal, position) for position in page]
