@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.federation.towns import NETWORK, Network, open_towns, public
+from tests.federation.towns import NETWORK, Network, changed, open_towns, public, signed
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import inbox_topic
 from timebank_contracts.segments import SEGMENT_BYTES_MAX, parse_segment
@@ -252,9 +253,11 @@ def test_a_registry_accepted_while_the_ledger_is_away_reaches_it_later(network: 
 
 
 def test_a_registry_that_the_ledger_refuses_is_said_and_holds_up_nothing(network: Network) -> None:
-    """A new generation of a peer: this version of the node cannot follow it."""
+    """It names this node no more."""
     aberdare = network["aberdare"]
-    aberdare.federation.registries.add(network.next_registry(generation="g2"))
+    last = aberdare.federation.registries.chain[-1][0]
+    others = [node for node in last.nodes if node.node != "aberdare"]
+    aberdare.federation.registries.add(signed(msgspec.structs.replace(changed(last), nodes=others)))
     send(network)
     assert aberdare.federation.receiver.take(cut(network)) == "fresh"
     assert "registry_invalid" in str(aberdare.federation.receiver.registry_refused)
