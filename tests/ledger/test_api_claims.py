@@ -309,3 +309,20 @@ def test_of_a_confirmation_and_a_withdrawal_in_one_batch_the_first_ends_the_clai
     assert balances(town) == ([90, -90, 0] if confirmed_first else [0, 0, 0])
     with town.writer.reading() as book:
         assert [book.accounts[account].open_claims for account in ("alys", "bryn")] == [0, 0]
+
+
+def test_who_spent_what_is_taken_back_is_told_of_it_and_of_the_claim_that_is_open_again(
+    town: Town, alys: Client, bryn: Client
+) -> None:
+    """PROTOCOL.md T12, D7. A-1, A-3."""
+    operator = town.operator()
+    operator.put("/v1/accounts/pot/limits", {"floor": -600, "ceiling": 6_000})
+    claim = made(alys)
+    transfer = bryn.post(f"/v1/claims/{claim}/confirmation", {}).json()["id"]
+    town.member("alys").post("/v1/transfers", gift("alys", "library", 690))
+    assert operator.post(f"/v1/transfers/{transfer}/reversal", {"reason": "mistake"}).status_code == 201
+    assert balances(town) == [-600, 0, -90]
+    for account in ("alys", "bryn"):
+        last = town.member(account).get(f"/v1/accounts/{account}/events").json()["events"][-1]
+        assert (last["type"], last["transfer"]) == ("transfer.reversed", transfer)
+    assert alys.get(f"/v1/claims/{claim}").json()["state"] == "open"

@@ -30,7 +30,7 @@ from timebank_kit.journal import Journal, JournalTrouble
 from timebank_ledger.index_rows import Earlier, Rows, rows_of
 from timebank_ledger.index_store import open_engine
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
 CHUNK_ENTRIES: Final = 1_024
 

@@ -173,6 +173,9 @@ def _concerned(entry: e.Entry, earlier: Earlier) -> list[str]:
             return [] if posted.programme is UNSET else [posted.programme]
         case e.TransferSent(data=sent):
             return [] if sent.programme is UNSET else [sent.programme]
+        case e.TransferReversed(data=back):
+            # Also those who spent what they got, or left: the pot moves for them.
+            return list(accounts_of(earlier.read(parse_transfer(back.transfer).position), earlier))
         case e.TransferSettled(data=settled):
             payer = earlier.payer(settled.transfer)
             return [] if payer is None else [payer]
