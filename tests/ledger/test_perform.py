@@ -138,18 +138,19 @@ def test_a_peer_that_the_registry_names_no_more_is_closed_and_keeps_no_key() -> 
     accept_registry(ledger.book, registry(1, barry="g1"), own_limits={}, time=TIME, by=OPERATOR)
     alone = msgspec.structs.replace(registry(2, barry="g1"), nodes=registry(2, barry="g1").nodes[:1])
     entries = accept_registry(ledger.book, alone, own_limits={}, time=TIME, by=OPERATOR)
-    assert [e.entry_type(entry) for entry in entries] == ["registry.accepted", "peer.changed"]
+    types = ["registry.accepted", "peer.generation_closed", "peer.changed"]
+    assert [e.entry_type(entry) for entry in entries] == types
     assert (ledger.book.peers["barry"].state, ledger.book.peers["barry"].event_keys) == ("closed", ())
 
 
 def test_a_registry_that_is_refused_leaves_the_book_as_it_was() -> None:
     ledger = Ledger()
-    accept_registry(ledger.book, registry(1, barry="g1"), own_limits={}, time=TIME, by=OPERATOR)
+    accept_registry(ledger.book, registry(1, barry="g2"), own_limits={}, time=TIME, by=OPERATOR)
     before = ledger.book.n
-    with pytest.raises(Refusal, match="new generation"):
-        accept_registry(ledger.book, registry(2, barry="g2"), own_limits={}, time=TIME, by=OPERATOR)
+    with pytest.raises(Refusal, match="no earlier one comes back"):
+        accept_registry(ledger.book, registry(2, barry="g1"), own_limits={}, time=TIME, by=OPERATOR)
     with pytest.raises(Refusal, match="purpose_invalid"):
-        accept_registry(ledger.book, registry(2, barry="g1"), own_limits={}, time=TIME, by=e.Actor(kind="broker"))
+        accept_registry(ledger.book, registry(2, barry="g2"), own_limits={}, time=TIME, by=e.Actor(kind="broker"))
     assert (ledger.book.n, ledger.book.registry_version) == (before, 1)
 
 
