@@ -64,12 +64,12 @@ async def make_claim(
 async def _send_claim(
     edge: Edge, caller: Caller, head: dict[str, Any], said: dict[str, Any], receiver: PayeeThere, *, dry_run: bool
 ) -> Written:
-    """A claim on somebody in another town, with an address of the giver for that town: one a day, made when needed."""
+    """A claim on somebody in another town, with an address of the giver for that town: one a month, made when needed."""
     if said.pop("agreed_minutes") is not None:
         raise Refusal("claim_mismatch", "A booking is of one town; a claim on another has no agreed minutes.")
-    giver, day = said["giver"], edge.clock.now().date().isoformat()
-    content = {"kind": "claim.address", "giver": giver, "peer": receiver.node, "day": day}
-    key, digest = c.key_of("ledger/claims", f"{giver}/{receiver.node}/{day}"), c.digest_of(content)
+    giver, month = said["giver"], edge.clock.now().date().isoformat()[:7]
+    content = {"kind": "claim.address", "giver": giver, "peer": receiver.node, "month": month}
+    key, digest = c.key_of("ledger/claims", f"{giver}/{receiver.node}/{month}"), c.digest_of(content)
     alias = new_alias(edge.tag_key, key=key, account=giver)
     address = c.IssueAlias(by=actor(caller), key=key, digest=digest, account=giver, alias=alias, audience=receiver.node)
     claim = c.SendClaim(**head, **said, giver_alias=alias, peer=receiver.node, receiver=receiver.alias)
