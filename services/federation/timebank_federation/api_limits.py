@@ -23,8 +23,9 @@ from timebank_federation.ledger_client import LedgerRefused
 from timebank_kit.idempotency import KEY_HEADER, check_key
 from timebank_kit.openapi import needs
 from timebank_kit.problem_answers import EdgeProblem
+from timebank_kit.strict_json import StrictRoute
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 PeerPath = Annotated[str, Path(pattern=names.NODE_PATTERN, description="The other town.")]
 
 

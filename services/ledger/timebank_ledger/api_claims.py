@@ -64,7 +64,7 @@ async def make_claim(
 async def _send_claim(
     edge: Edge, caller: Caller, head: dict[str, Any], said: dict[str, Any], receiver: PayeeThere, *, dry_run: bool
 ) -> Written:
-    """A claim on somebody in another town, with an address of the giver for that town: one a month, made when needed."""
+    """A claim on another town, with an address of the giver for that town: one a month, made when it is needed."""
     if said.pop("agreed_minutes") is not None:
         raise Refusal("claim_mismatch", "A booking is of one town; a claim on another has no agreed minutes.")
     giver, month = said["giver"], edge.clock.now().date().isoformat()[:7]
