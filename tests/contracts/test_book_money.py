@@ -92,7 +92,7 @@ def test_a_record_about_a_programme_that_closed_since_is_taken_back(town: PaperT
     first = record(town)
     town.write(e.AccountClosed, e.AccountNamed(account="p1"))
     assert code(town) == "programme_unknown"
-    back = {"minor_units": -120_000, "corrects": f"aberdare.g1.{first.n}"}
+    back: dict[str, Any] = {"minor_units": -120_000, "corrects": f"aberdare.g1.{first.n}"}
     assert code(town, **back | {"programme": "p2"}) == "money_invalid"
     record(town, **back)
     assert town.book.money_corrected == {first.n}
