@@ -18,6 +18,7 @@ from timebank_node.cli_kafka import app as kafka_app
 from timebank_node.cli_mirror import mirror, restore
 from timebank_node.cli_network import app as network_app
 from timebank_node.cli_peers import app as peers_app
+from timebank_node.cli_quarantine import app as quarantine_app
 from timebank_node.cli_sandbox import app as sandbox_app
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ app.add_typer(node_app, name="node")
 app.add_typer(keys_app, name="keys")
 app.add_typer(network_app, name="network")
 app.add_typer(peers_app, name="peers")
+app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(serve_app, name="serve")
 app.add_typer(client_app, name="client")
 app.add_typer(export_app, name="export")
