@@ -20,6 +20,7 @@ from timebank_node.cli_network import app as network_app
 from timebank_node.cli_peers import app as peers_app
 from timebank_node.cli_quarantine import app as quarantine_app
 from timebank_node.cli_sandbox import app as sandbox_app
+from timebank_node.cli_status import status
 
 app = typer.Typer(
     name="timebank",
@@ -55,6 +56,7 @@ app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(kafka_app, name="kafka")
 app.command("mirror")(mirror)
 app.command("restore")(restore)
+app.command("status")(status)
 
 Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
 ClientId = Annotated[str, typer.Argument(help="The client's id: a-z, 0-9, -.")]

@@ -23,6 +23,10 @@ ANSWER_SECONDS_MAX: Final = 30.0
 TOKEN_SECONDS: Final = 300
 
 
+class NodeAway(Malformed):
+    """The node does not answer at all, or something else answers in its place."""
+
+
 class OperatorDoor:
     """Calls one node.
 
@@ -43,13 +47,31 @@ class OperatorDoor:
         """The answer to a request.
 
         Raises:
-            Malformed: no answer, or a problem; the text says which.
+            NodeAway: no answer, or none of a node.
+            Malformed: a problem; the text says which.
         """
+        answer = self._asked(method, path, body, content)
+        try:
+            said = answer.json()
+        except ValueError as error:
+            raise NodeAway(f"{self._url} answers {answer.status_code} and no JSON; is it the node?") from error
+        if answer.status_code >= 400:
+            raise Malformed(f"{self.node} says: {said.get('detail') if isinstance(said, dict) else answer.status_code}")
+        return said
+
+    def read(self, path: str) -> bytes:
+        """The bytes that a route answers with. Raises: as `ask`."""
+        answer = self._asked("GET", path, None, None)
+        if answer.status_code >= 400:
+            raise Malformed(f"{self.node} answers {answer.status_code} to {path}.")
+        return answer.content
+
+    def _asked(self, method: str, path: str, body: Any, content: bytes | None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self._token}"}
         if method != "GET":
             headers["Idempotency-Key"] = f"cli-{secrets.token_hex(16)}"
         try:
-            answer = fetch(
+            return fetch(
                 self._http,
                 method,
                 f"{self._url}{path}",
@@ -60,14 +82,7 @@ class OperatorDoor:
                 content=content,
             )
         except httpx.HTTPError as error:
-            raise Malformed(f"{self.node} does not answer at {self._url} ({type(error).__name__}).") from error
-        try:
-            said = answer.json()
-        except ValueError as error:
-            raise Malformed(f"{self._url} answers {answer.status_code} and no JSON; is it the node?") from error
-        if answer.status_code >= 400:
-            raise Malformed(f"{self.node} says: {said.get('detail') if isinstance(said, dict) else answer.status_code}")
-        return said
+            raise NodeAway(f"{self.node} does not answer at {self._url} ({type(error).__name__}).") from error
 
 
 def door_of_home(folder: Path, http: httpx.Client, *, clock: Clock, url: str | None = None) -> OperatorDoor:
