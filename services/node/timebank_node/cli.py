@@ -20,7 +20,7 @@ from timebank_node.cli_network import app as network_app
 from timebank_node.cli_peers import app as peers_app
 from timebank_node.cli_quarantine import app as quarantine_app
 from timebank_node.cli_sandbox import app as sandbox_app
-from timebank_node.cli_status import status
+from timebank_node.cli_status import doctor, status
 
 app = typer.Typer(
     name="timebank",
@@ -57,6 +57,7 @@ app.add_typer(kafka_app, name="kafka")
 app.command("mirror")(mirror)
 app.command("restore")(restore)
 app.command("status")(status)
+app.command("doctor")(doctor)
 
 Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
 ClientId = Annotated[str, typer.Argument(help="The client's id: a-z, 0-9, -.")]

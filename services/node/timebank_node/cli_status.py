@@ -1,4 +1,7 @@
-"""The words of `timebank status`; `commands_status.py` does it. Exit status 0: fine; 1: needs you; 2: no answer."""
+"""The words of `timebank status` and `timebank doctor`; `commands_status.py` and `commands_doctor.py` do it.
+
+Exit status 0: fine; 1: somebody is needed; 2: no answer, or no home.
+"""
 
 from __future__ import annotations
 
@@ -44,4 +47,28 @@ def status(
             for room, address in (("directory", directory), ("federation", federation))
         }
         if not show_status(out, {"ledger": ledger, **others}, clock=clock):
+            raise typer.Exit(1)
+
+
+def doctor(
+    home: Annotated[Path, typer.Argument(help="The node's home.", file_okay=False, exists=True)],
+    url: Annotated[str | None, typer.Option(help="Where it serves, if it runs; none: as its node.json says.")] = None,
+) -> None:
+    """Look at a node's settings, keys, disk, journal, clock, registry, broker. Exit status 1: change something."""
+    import os  # noqa: PLC0415
+
+    import httpx  # noqa: PLC0415
+
+    from timebank_kit.clock import SystemClock  # noqa: PLC0415
+    from timebank_node.commands_doctor import Doctor  # noqa: PLC0415
+    from timebank_node.home import read_description  # noqa: PLC0415
+    from timebank_node.operator_door import door_of_home  # noqa: PLC0415
+
+    read_description(home / "node.json")
+    clock = SystemClock()
+    with httpx.Client(timeout=SECONDS) as http:
+        found = Doctor(
+            home, environ=os.environ, clock=clock, door=lambda: door_of_home(home, http, clock=clock, url=url)
+        )
+        if not found.examine(out):
             raise typer.Exit(1)
