@@ -10,7 +10,9 @@ import pytest
 from tests.node.test_cli import made
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operators.md").read_text("utf-8")
-CALLS = sorted(set(re.findall(r"timebank ((?:network|node|keys|peers|quarantine) [a-z-]+)([^`\n]*)", PAGE)))
+CALLS = sorted(
+    set(re.findall(r"timebank ((?:network|node|keys|peers|quarantine) [a-z-]+|status|doctor)([^`\n]*)", PAGE))
+)
 
 
 @pytest.mark.parametrize(("command", "rest"), CALLS)

@@ -26,7 +26,7 @@ from timebank_node.operator_door import OperatorDoor
 
 @pytest.mark.slow
 def test_a_segment_is_listed_shown_without_its_messages_and_handed_in_again(tmp_path: Path) -> None:
-    """Case K-5: nothing in quarantine is tried again by itself."""
+    """What an operator does after a mistake of their own node was mended."""
     text = StringIO()
     out = Console(file=text, width=200)
     folder = tmp_path / "kept"
