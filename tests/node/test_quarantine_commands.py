@@ -46,7 +46,12 @@ def test_a_segment_is_listed_shown_without_its_messages_and_handed_in_again(tmp_
             assert barry.stream("aberdare")["incoming"]["n"] == 1
             assert retry_quarantined(out, folder, item.sha256, door), "twice changes nothing"
             assert barry.stream("aberdare")["incoming"]["n"] == 1
+            forged = network["aberdare"].segment("barry", [], key=barry.key)
+            Quarantine(folder).put(forged, code="unsigned", detail="")
+            [unsigned] = [kept for kept in kept_in(folder) if kept.code == "unsigned"]
+            assert not retry_quarantined(out, folder, unsigned.sha256, door), "a retry opens no way round the rules"
     said = " ".join(text.getvalue().split())
+    assert f"{unsigned.sha256[:12]}: unsigned" in said
     assert f"aberdare internal {len(raw)} {item.sha256[:12]} 1 in quarantine." in said
     assert f"{item.sha256[:12]}: fresh; the stream stands at 1." in said
     assert "duplicate" in said
