@@ -26,6 +26,7 @@ NOT_FOR_PARTNERS = {
     "enrolMember": OPERATES,
     "enrolOrganisation": OPERATES,
     "erasePerson": OPERATES,
+    "changePeer": OPERATES,
     "getCheckpoint": AUDITS,
     "getEntryBundle": AUDITS,
     "getAccountState": "an account's own answer has it; this one is for editing",

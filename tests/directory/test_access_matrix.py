@@ -127,7 +127,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             secret=CLIENT["client_secret"],
             salt=b"s" * 16,
         )
-        yield Place(network, {"account": town.accounts["alys"], "handle": "bryn", "node": "barry"})
+        yield Place(network, {"account": town.accounts["alys"], "handle": "bryn", "node": "barry", "peer": "barry"})
 
 
 def expected(route: Route, caller: Caller) -> set[int]:

@@ -83,5 +83,5 @@ def test_a_broker_that_is_not_there_is_said_in_one_sentence() -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     said = timebank("demo", "--kafka", nowhere)
     assert said.returncode == 2
-    assert said.stderr.startswith(f"timebank: Kafka at {nowhere} cannot be reached")
+    assert said.stderr.startswith(f"timebank: Kafka at {nowhere} cannot be used: ")
     assert len(said.stderr.splitlines()) == 1

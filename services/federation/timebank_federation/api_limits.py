@@ -6,7 +6,7 @@ Source: PROTOCOL.md R10.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
@@ -26,6 +26,7 @@ from timebank_kit.problem_answers import EdgeProblem
 from timebank_kit.strict_json import StrictRoute
 
 router = APIRouter(route_class=StrictRoute)
+ENVELOPE: Final = {"type": "string", "format": "binary", "description": "A DSSE envelope of an agreement."}
 PeerPath = Annotated[str, Path(pattern=names.NODE_PATTERN, description="The other town.")]
 
 
@@ -44,7 +45,7 @@ class NewProposal(BaseModel):
     openapi_extra={
         **needs("federation", keyed=True),
         "security": [{"bearer": ["federation"]}, {"bearer": ["operate"]}],
-        "requestBody": {"required": True, "content": {"application/octet-stream": {}}},
+        "requestBody": {"required": True, "content": {"application/octet-stream": {"schema": ENVELOPE}}},
     },
 )
 async def take_limit(door: TheDoor, request: Request, caller: TheCaller, peer: PeerPath) -> dict[str, Any]:
