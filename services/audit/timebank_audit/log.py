@@ -95,7 +95,7 @@ class LogWalk:
             yield entries
 
     def _read_bundle(self, number: int, width: int) -> tuple[str, list[bytes] | None]:
-        path, raw = _read_tile(self._files.peek, TileName(None, number, width), BUNDLE_BYTES_MAX)
+        path, raw = read_tile(self._files.peek, TileName(None, number, width), BUNDLE_BYTES_MAX)
         try:
             entries = None if raw is None else decode_bundle(raw)
         except Malformed as error:
@@ -131,7 +131,7 @@ class LogWalk:
 
     def _check_tile(self, level: int, number: int, hashes: list[bytes]) -> tuple[int, str] | None:
         """Compare a tile with the file; returns where they first differ, and the file's hash there."""
-        path, raw = _read_tile(self._files.read, TileName(level, number, len(hashes)), TILE_WIDTH * 32)
+        path, raw = read_tile(self._files.read, TileName(level, number, len(hashes)), TILE_WIDTH * 32)
         self.tiles += 1
         whole = b"".join(hashes)
         if raw is None:
@@ -203,7 +203,7 @@ class EntryFile:
 
 def _bundle(files: TownFiles, number: int, size: int) -> list[bytes]:
     width = min(TILE_WIDTH, size - number * TILE_WIDTH)
-    path, raw = _read_tile(files.peek, TileName(None, number, width), BUNDLE_BYTES_MAX)
+    path, raw = read_tile(files.peek, TileName(None, number, width), BUNDLE_BYTES_MAX)
     entries = [] if raw is None else decode_bundle(raw)
     if len(entries) < width:
         raise Malformed(f"{path} changed while it was audited; copy the export first.")
@@ -214,7 +214,7 @@ class _Read(Protocol):
     def __call__(self, path: str, *, bytes_max: int) -> bytes | None: ...
 
 
-def _read_tile(read: _Read, name: TileName, bytes_max: int) -> tuple[str, bytes | None]:
+def read_tile(read: _Read, name: TileName, bytes_max: int) -> tuple[str, bytes | None]:
     """Path and content of a tile; for a partial one that is gone, as much of the full one (tlog-tiles allows it)."""
     path = tile_path(name)
     raw = read(path, bytes_max=bytes_max)

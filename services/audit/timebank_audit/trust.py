@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from timebank_audit.files import TownFiles, show_path
+from timebank_audit.files import TownFiles
+from timebank_audit.stores import show_path
 from timebank_contracts.errors import Malformed
 from timebank_contracts.note import VerifierKey, parse_vkey
 

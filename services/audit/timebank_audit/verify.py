@@ -15,6 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+from timebank_audit.bundle import check_bundle
 from timebank_audit.cut import greatest_cut
 from timebank_audit.files import TownFiles, find_towns
 from timebank_audit.findings import Findings
@@ -69,10 +70,10 @@ def verify(
         Malformed: the input is not what it must be; nothing is said about the towns.
     """
     findings = Findings(without=without)
-    opened = []
-    for directory in find_towns(list(directories)):
-        files = TownFiles(directory)
-        opened.append((files, read_checkpoint(files)))
+    given, bundles = find_towns(list(directories))
+    for bundle in bundles:
+        check_bundle(bundle, findings)
+    opened = [(files, read_checkpoint(files)) for files in given]
     _check_together([parse_origin(checkpoint.origin) for _, checkpoint in opened])
     walks = [(files, LogWalk(files, checkpoint)) for files, checkpoint in opened]
     towns = [_audit_town(files, walk, trust, findings, progress) for files, walk in walks]
