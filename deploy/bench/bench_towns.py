@@ -16,6 +16,7 @@ from deploy.bench.bench_audit import add_verified
 from deploy.bench.exchanges import account, bodies
 from deploy.bench.load import Posted, apart, post_batches
 from deploy.bench.nodes import RunningTown, export, running_towns
+from deploy.bench.processor import PROCESS
 from deploy.bench.setting import BenchTrouble, Setting
 from deploy.bench.table import percentile
 from timebank_contracts.entries import TransferSettled, decode_entry
@@ -29,6 +30,9 @@ SETTLE_SECONDS = 300.0
 LOOK_SECONDS = 0.1
 LONG_POLLS_MAX = 20
 TOWNS = ["aberdare", "barry"]
+CORES = 2
+SPENT_MICROS_MIN = 0.5
+"""Threads that do less are not told of."""
 
 
 def bench_towns(setting: Setting) -> None:
@@ -81,7 +85,7 @@ def _bench_load(setting: Setting, way: str, towns: list[RunningTown], alias: tup
     town = towns[0]
     some = bodies(setting.count(TRANSFERS, quick=TRANSFERS_QUICK), datetime.now(UTC), alias=alias)
     before = _stream(town)["outgoing"]["n"]
-    used = [each.cpu_seconds() for each in towns]
+    used = _used(setting, towns)
     with apart(
         post_batches,
         town.plan.port,
@@ -92,13 +96,34 @@ def _bench_load(setting: Setting, way: str, towns: list[RunningTown], alias: tup
     ) as done:
         ended = _wait_settled(town, before + len(some))
         posted: Posted = done.result()
-    cpu = [1e6 * (each.cpu_seconds() - first) / len(some) for each, first in zip(towns, used, strict=True)]
+    spent = {name: 1e6 * (now - used.get(name, 0.0)) / len(some) for name, now in _used(setting, towns).items()}
+    spent["load"] = 1e6 * posted.cpu_seconds / len(some)
     note = (
         f"{len(some):,} transfers, posted within {posted.ended - posted.began:.1f} s, "
-        f"all settled after {ended - posted.began:.1f} s; "
-        f"CPU of a node for each: {' and '.join(f'{micros:.0f}' for micros in cpu)} µs"
+        f"all settled after {ended - posted.began:.1f} s"
     )
     setting.figures.add(f"town_to_town.{way}.settled_per_s", len(some) / (ended - posted.began), "transfers/s", note)
+    _add_spent(setting, f"town_to_town.{way}", spent)
+
+
+def _used(setting: Setting, towns: list[RunningTown]) -> dict[str, float]:
+    """Processor seconds so far, of each process and, behind a dot, of each kind of thread of a node."""
+    used = setting.servers_cpu()
+    for town in towns:
+        for thread, seconds in town.cpu_by_thread().items():
+            used[f"{town.plan.folder.name}.{thread}".removesuffix(f".{PROCESS}")] = seconds
+    return used
+
+
+def _add_spent(setting: Setting, name: str, spent: dict[str, float]) -> None:
+    """Keep what a settled transfer costs: of each process, in all, and how many two cores could do of them."""
+    for part, micros in sorted(spent.items()):
+        if micros >= SPENT_MICROS_MIN:
+            setting.figures.add(f"{name}.cpu.{part}", micros, "µs", "processor time for each settled transfer")
+    total = sum(micros for part, micros in spent.items() if "." not in part)
+    setting.figures.add(f"{name}.cpu", total, "µs", "processor time for each settled transfer, all processes")
+    rate = CORES * 1e6 / total
+    setting.figures.add(f"{name}.possible_per_s", rate, "transfers/s", f"{CORES} cores with nothing else to do")
 
 
 def _wait_settled(town: RunningTown, count: int) -> float:

@@ -28,11 +28,12 @@ R = TypeVar("R")
 
 
 class Posted(NamedTuple):
-    """What a load did: its first and last moment (monotonic seconds), and what each request took, in seconds."""
+    """What a load did: its first and last moment (monotonic seconds), what each request took, and its own work."""
 
     began: float
     ended: float
     seconds: list[float]
+    cpu_seconds: float
 
 
 class BadAnswer(Exception):
@@ -98,12 +99,12 @@ async def _post_all(
 ) -> Posted:
     loop = asyncio.get_running_loop()
     left, seconds = iter(requests), list[float]()
-    began = time.monotonic()
+    began, used = time.monotonic(), time.process_time()
     ended = [loop.create_future() for _ in range(min(connections, len(requests)))]
     for end in ended:
         await loop.create_connection(partial(_Connection, left, seconds, is_done, end), "127.0.0.1", port)
     await asyncio.gather(*ended)
-    return Posted(began, time.monotonic(), seconds)
+    return Posted(began, time.monotonic(), seconds, time.process_time() - used)
 
 
 class _Connection(asyncio.Protocol):

@@ -20,6 +20,7 @@ import httpx
 
 from deploy.bench.bench_journal import submit_all
 from deploy.bench.exchanges import POLICY, members
+from deploy.bench.processor import PROCESS, by_thread
 from deploy.bench.setting import BenchTrouble, Setting
 from deploy.servers.child import free_port
 from timebank_contracts.amounts import LIMIT_MAX
@@ -63,8 +64,13 @@ class RunningTown:
 
     def cpu_seconds(self) -> float:
         """What its process has used of the machine so far."""
+        return self.cpu_by_thread()[PROCESS]
+
+    def cpu_by_thread(self) -> dict[str, float]:
+        """The same, by kind of thread: see `processor.by_thread`."""
         self.pipe.send("cpu")
-        return float(self.pipe.recv())
+        found: dict[str, float] = self.pipe.recv()
+        return found
 
     @property
     def token(self) -> str:
@@ -198,7 +204,7 @@ def serve(pipe: Connection, plans: list[Plan], embedded: bool) -> None:
         pipe.send("ready")
         with suppress(EOFError, KeyboardInterrupt):
             while pipe.recv() == "cpu":
-                pipe.send(time.process_time())
+                pipe.send(by_thread())
 
 
 def _surroundings(plan: Plan, peer_http: httpx.Client, broker: EmbeddedBroker | None) -> Surroundings:

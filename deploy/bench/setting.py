@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from deploy.bench.processor import of_process
 from deploy.bench.table import Figures
 from deploy.servers.run import Servers
 
@@ -69,6 +70,12 @@ class Setting:
         if self.servers.broker is None:
             raise BenchTrouble(self.servers.trouble["broker"])
         return self.servers.broker.bootstrap
+
+    def servers_cpu(self) -> dict[str, float]:
+        """What broker and database have used of the machine so far, in seconds, where they are ours to look at."""
+        servers = {"Kafka": self.servers.broker, "PostgreSQL": self.servers.database}
+        pids = {name: getattr(server, "pid", None) for name, server in servers.items()}
+        return {name: of_process(pid) for name, pid in pids.items() if pid is not None}
 
 
 @contextmanager
