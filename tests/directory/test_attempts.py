@@ -33,3 +33,14 @@ def test_the_name_tried_longest_ago_is_forgotten_first() -> None:
     assert attempts.take("early", now=0) > 0
     attempts.take("one more", now=0)
     assert attempts.take("early", now=0) == 0
+
+
+def test_failures_and_proofs_that_were_not_looked_at_are_counted_apart() -> None:
+    attempts = Attempts()
+    for _ in range(TRIES):
+        attempts.take("app", now=0)
+        attempts.count_failure()
+    attempts.take("app", now=0)
+    attempts.take("other", now=0)
+    attempts.give_back("other", now=0)
+    assert (attempts.failed, attempts.turned_away) == (TRIES, 1)

@@ -310,3 +310,20 @@ def test_every_command_of_many_threads_is_answered_once(gate: Gate, start: Start
     assert sorted(committed) == [number * 1000 + at for number in range(4) for at in range(500)]
     assert sum(sums) == sum(committed) * 10
     assert max(len(batch) for batch in gate.batches) <= 1024
+
+
+def test_while_it_is_stopped_it_says_what_stopped_it(gate: Gate, start: Start, running_again: threading.Event) -> None:
+    loop = start()
+    assert loop.cause is None
+    gate.raises.append(Unwritten("no room"))
+    with pytest.raises(Stopped):
+        loop.submit(1).result(SECONDS)
+    assert running_again.wait(SECONDS)
+    assert loop.cause is None
+    halt = Halt("another process writes")
+    halt.__cause__ = OSError("taken")
+    gate.raises.append(halt)
+    with pytest.raises(Stopped):
+        loop.submit(2).result(SECONDS)
+    loop.close()
+    assert isinstance(loop.cause, OSError)

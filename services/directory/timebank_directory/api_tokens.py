@@ -145,6 +145,7 @@ def _proven(directory: Directory, proof: Proof, *, headers: dict[str, str] | Non
     except TooMany:
         raise EdgeProblem("too_many_attempts", headers={"Retry-After": "60"}) from None
     if client is None:
+        attempts.count_failure()
         raise EdgeProblem("client_unknown", headers=headers)
     attempts.give_back(name, now=directory.clock.monotonic())
     directory.count(f"token/{client.client}")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity
@@ -20,8 +19,10 @@ from timebank_contracts.registry import Registry
 from timebank_contracts.tokens import TOKEN_SECONDS_MAX, TokenKey, audience
 from timebank_directory.api import make_app
 from timebank_directory.assertions import Assertions
+from timebank_directory.attempts import Attempts
 from timebank_directory.clients import Clients
 from timebank_directory.edge import Directory
+from timebank_directory.metrics import directory_metrics
 from timebank_directory.people import People
 from timebank_directory.rooms import LedgerDoor, PeerDirectories
 from timebank_directory.used_keys import UsedKeys
@@ -104,6 +105,7 @@ def open_directory(
         )
 
     clients = Clients(database, identity.node)
+    attempts = Attempts()
     directory = Directory(
         identity=identity,
         people=people,
@@ -116,7 +118,8 @@ def open_directory(
         token_public=key.public,
         clock=clock,
         new_id=new_id,
-        metrics=CollectorRegistry(),
+        metrics=directory_metrics(lambda: people.page(after="", limit=1), attempts),
+        attempts=attempts,
         outside=outside,
         used_keys=UsedKeys(database, identity.node),
     )

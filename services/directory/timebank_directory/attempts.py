@@ -24,15 +24,25 @@ class Attempts:
         self._lock = threading.Lock()
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """By name: tries left, and when that was true."""
+        self.failed = 0
+        """Proofs that were none."""
+        self.turned_away = 0
+        """Proofs that were not looked at, since the tries were used up."""
 
     def take(self, name: str, *, now: float) -> int:
         """Take a try before the proof is looked at; returns 0, or after how many whole seconds to come again."""
         with self._lock:
             left = self._now_left(name, now)
             if left < 1:
+                self.turned_away += 1
                 return ceil((1 - left) * SECONDS_A_TRY)
             self._keep(name, left - 1, now)
             return 0
+
+    def count_failure(self) -> None:
+        """The proof was none: it keeps the try that it took."""
+        with self._lock:
+            self.failed += 1
 
     def give_back(self, name: str, *, now: float) -> None:
         """The proof was good: it cost nothing."""

@@ -96,6 +96,7 @@ class CommitLoop(Generic[C, A]):
         self._closing = False
         self._state: State = "running"
         self._reason: str | None = None
+        self._cause: BaseException | None = None
         self._doubts = 0
         self._halting: str | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -110,6 +111,11 @@ class CommitLoop(Generic[C, A]):
     def reason(self) -> str | None:
         """Why no command is taken now, or None."""
         return self._reason
+
+    @property
+    def cause(self) -> BaseException | None:
+        """What stopped it, while no command is taken: what a `Doubt` or `Halt` was raised from; None when told to."""
+        return self._cause
 
     @property
     def waiting(self) -> int:
@@ -173,14 +179,17 @@ class CommitLoop(Generic[C, A]):
                 assert len(answers) == len(batch), f"{len(answers)} answers for {len(batch)} commands"
             except Doubt as doubt:
                 self._doubts += 1
+                self._cause = doubt.__cause__ or doubt
                 known = isinstance(doubt, Unwritten)
                 self._stop("recovering", str(doubt), batch, Stopped(str(doubt)) if known else doubt)
                 if not self._recovered():
                     return
             except Halt as halt:
+                self._cause = halt.__cause__ or halt
                 self._halt(str(halt), batch)
                 return
             except Exception as bug:
+                self._cause = bug
                 _log.critical("commit loop met a bug", exc_info=bug, extra={"loop": self._thread.name})
                 self._halt(
                     f"The writer met a bug ({type(bug).__name__}) and stopped; see the log, then restart.", batch
@@ -234,9 +243,11 @@ class CommitLoop(Generic[C, A]):
             try:
                 self._recover()
             except Halt as halt:
+                self._cause = halt.__cause__ or halt
                 self._halt(str(halt), [])
                 return False
             except Exception as error:
+                self._cause = error
                 _log.warning("recovery failed", exc_info=error, extra={"loop": self._thread.name, "pause": pause})
                 with self._wake:
                     self._reason = f"Recovery goes on: {error}"
@@ -246,7 +257,7 @@ class CommitLoop(Generic[C, A]):
             else:
                 with self._wake:
                     if not self._closing:
-                        self._state, self._reason = "running", None
+                        self._state, self._reason, self._cause = "running", None, None
                 _log.warning("commit loop runs again", extra={"loop": self._thread.name})
                 return True
         return False

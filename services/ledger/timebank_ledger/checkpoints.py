@@ -6,6 +6,7 @@ Source: design page 2, "Rollback and generations"; page 5, "Log".
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Final
 
 from timebank_contracts.checkpoint import Checkpoint, sign_checkpoint
@@ -32,6 +33,11 @@ class Checkpoints:
     def published(self) -> int:
         """How many entries the head file says are published."""
         return self._head.size
+
+    @property
+    def head_path(self) -> Path | None:
+        """The head file; None when it is kept in memory."""
+        return self._head.path
 
     def latest(self, origin: str, tree: Tree, *, now: float, fresh: bool) -> bytes:
         """The latest signed checkpoint (C2SP note): at most one a second, unless `fresh` asks for the present size.

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from timebank_contracts.figures import is_near
 from timebank_kit.commit_loop import Stopped
 from timebank_kit.metrics import exposition, new_registry
+from timebank_ledger.fault_figures import add_fault_figures
 from timebank_ledger.index import Index
 from timebank_ledger.webhook_store import WebhookStore
 from timebank_ledger.webhook_tables import STATES
@@ -38,6 +39,7 @@ class Metrics:
         self._gauge("published", "Entries that the head file says are published.", lambda: writer.checkpoints.published)
         self._gauge("limits_near", "Limits of which 80 % are used: by peer, and the total.", lambda: _near(writer))
         self._gauge("indexed", "Entries that statements are read from.", lambda: index.position)
+        add_fault_figures(self._registry, writer)
         self.deliveries = Counter(
             "timebank_ledger_webhook_deliveries", "Hints sent.", ["outcome"], registry=self._registry
         )
