@@ -15,6 +15,7 @@ from msgspec import UNSET
 from timebank_contracts import canonical, dsse
 from timebank_contracts import entries as e
 from timebank_contracts.book import Book, apply
+from timebank_contracts.checkpoint import Checkpoint, sign_checkpoint
 from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.log_files import town_files
 from timebank_contracts.moments import show_time
@@ -22,6 +23,7 @@ from timebank_contracts.names import Identity
 from timebank_contracts.registry import FIRST_PREVIOUS, PAYLOAD_TYPE, Operators, RegisteredNode, Registry
 from timebank_contracts.segments import Heard, make_segment
 from timebank_contracts.streams import StreamHead, chain_start, fold
+from timebank_contracts.tiles import root_of_entries
 from timebank_ledger import commands as c
 from timebank_ledger.peers import accept_registry, take_segment
 from timebank_ledger.propose import perform
@@ -52,6 +54,10 @@ class Writer:
         self.raws: list[bytes] = []
         self.book = Book()
         self.registries: dict[int, bytes] = {}
+        self.extras: dict[str, bytes] = {}
+        """Files beside the log, by path."""
+        self.tells_size = False
+        """Whether segments tell the state of this town's log, as a real sender's do."""
 
     @property
     def node(self) -> str:
@@ -155,8 +161,8 @@ class Writer:
             messages=own[after:] if messages is None else messages,
             heard=heard or Heard(generation="g1", n=into.n, chain=into.chain.hex()),
             registry=1,
-            size=0,
-            root=b"\0" * 32,
+            size=len(self.raws) if self.tells_size else 0,
+            root=root_of_entries(self.raws) if self.tells_size else b"\0" * 32,
             key=signed_by or self.event_key,
         )
 
@@ -173,10 +179,16 @@ class Writer:
     def _read(self, position: int) -> e.Entry:
         return e.decode_entry(self.raws[position])
 
+    def note(self, size: int | None = None, *, raws: list[bytes] | None = None) -> bytes:
+        """A signed checkpoint of this log, or of other entries under its key."""
+        entries = (self.raws if raws is None else raws)[:size]
+        return sign_checkpoint(Checkpoint(self.identity.origin, len(entries), root_of_entries(entries)), self.log_key)
+
     def export(self, directory: Path) -> Path:
         """Write the exported town below `directory`."""
         town = directory / self.node
-        for path, content in town_files(self.identity, self.raws, log_key=self.log_key, registries=self.registries):
+        log = town_files(self.identity, self.raws, log_key=self.log_key, registries=self.registries)
+        for path, content in [*log, *self.extras.items()]:
             file = town / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)

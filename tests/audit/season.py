@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.audit.builder import MEMBER, OPERATOR, Network
 from tests.audit.claims_told import tell_claims
+from tests.audit.given_out import give_out
 from timebank_ledger import commands as c
 
 
@@ -30,7 +31,9 @@ def season() -> Network:
     d.hear(b)
     a.hear(b)
     b.hear(a)
+    d.tells_size = True
     b.hear(d)
+    d.tells_size = False
     tell_claims(d)
     network.accept_all(limit=2_000)
     a.send("barry", 40)
@@ -38,4 +41,5 @@ def season() -> Network:
     b.hear(a)
     a.send("barry", 11)
     d.send("barry", 12)
+    give_out(network)
     return network

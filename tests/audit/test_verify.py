@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.audit import mutators_between_towns, mutators_of_claims, mutators_of_refunds
+from tests.audit import mutators_between_towns, mutators_of_claims, mutators_of_history, mutators_of_refunds
 from tests.audit.between_told import tell_between
 from tests.audit.builder import Network, key
+from tests.audit.given_out import cosign_all, policy_text
 from tests.audit.mutators import MUTATORS
+from tests.audit.mutators_of_history import write_earlier
 from tests.audit.season import season
+from timebank_audit.cli import app
 from timebank_audit.codes import CODES, Verdict
+from timebank_audit.earlier import read_earlier
+from timebank_audit.policy import read_policy
 from timebank_audit.report import make_report
 from timebank_audit.trust import FROM_EXPORT, Trust, trust_keys
 from timebank_audit.verify import verify
@@ -23,6 +29,7 @@ from timebank_contracts.note import VerifierKey
 assert mutators_between_towns, "importing it registers its faults"
 assert mutators_of_claims, "so here"
 assert mutators_of_refunds, "and here"
+assert mutators_of_history, "and here"
 
 UNREACHABLE = {"A35", "A46", "A47"}
 """Sums that `apply` and equal streams imply: they are reached only when the finer check is switched off."""
@@ -35,7 +42,12 @@ SUMS = [
 
 
 def audited(directory: Path, *, trust: Trust = FROM_EXPORT, without: frozenset[str] = frozenset()) -> dict[str, Any]:
-    return make_report(verify([directory], trust=trust, without=without), version="test")
+    """The report; the auditor's own files, when there are some, lie beside the towns."""
+    policy, earlier = directory / "policy", directory / "earlier.json"
+    if policy.exists():
+        trust = trust_keys([], read_policy(policy))
+    seen = read_earlier(earlier) if earlier.exists() else []
+    return make_report(verify([directory], trust=trust, earlier=seen, without=without), version="test")
 
 
 def codes(report: dict[str, Any]) -> set[str]:
@@ -44,11 +56,15 @@ def codes(report: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(MUTATORS))
 def test_a_planted_fault_gets_exactly_its_code_and_exit_status(name: str, tmp_path: Path) -> None:
+    """M-3: a script that looks at the exit status alone is told the same."""
     MUTATORS[name](tmp_path)
-    report = audited(tmp_path)
+    own = {"--policy": tmp_path / "policy", "--earlier": tmp_path / "earlier.json"}
+    options = [part for option, file in own.items() if file.exists() for part in (option, str(file))]
+    result = CliRunner().invoke(app, ["verify", "--json", str(tmp_path), *options])
+    report = json.loads(result.stdout)
     code = name[:3]
     assert codes(report) == {code}, report["findings"]
-    assert report["exit"] == (1 if CODES[code].verdict is Verdict.FAIL else 3)
+    assert report["exit"] == result.exit_code == (1 if CODES[code].verdict is Verdict.FAIL else 3)
     assert report["verdict"] == CODES[code].verdict.value
 
 
@@ -77,7 +93,12 @@ def test_every_check_has_a_fault_that_only_it_finds() -> None:
 
 
 def test_a_good_export_passes_and_every_check_examined_something(tmp_path: Path) -> None:
-    report = audited(season().export(tmp_path))
+    network = season()
+    write_earlier(network, tmp_path)
+    network.towns["caernarfon"].give(5)
+    cosign_all(network)
+    (tmp_path / "policy").write_text(policy_text(network))
+    report = audited(network.export(tmp_path))
     assert (report["verdict"], report["exit"], report["findings"]) == ("PASS", 0, [])
     assert [check["code"] for check in report["checks"] if check["verdict"] != "PASS"] == []
 

@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 
 from timebank_audit.cli_bundle import export
-from timebank_audit.edge import ended_by_exit_code, trust_of, verify_with_a_bar
+from timebank_audit.earlier import read_earlier
+from timebank_audit.edge import Policy, Vkeys, ended_by_exit_code, trust_of, verify_with_a_bar
 from timebank_audit.report import make_report
 from timebank_audit.show import show
 from timebank_audit.verify import UNRESOLVED_AFTER_DAYS
@@ -36,10 +37,11 @@ def verify(
     directories: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="Exported towns, or a directory that holds some.")
     ],
-    vkey: Annotated[
-        list[str] | None, typer.Option(help="A log's verifier key, or a file that holds it. May be given again.")
+    vkey: Vkeys = None,
+    policy: Policy = None,
+    earlier: Annotated[
+        Path | None, typer.Option(help="The JSON report of an earlier audit: what it saw must still be there.")
     ] = None,
-    policy: Annotated[Path | None, typer.Option(help="A policy file with lines: log <vkey>.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the report as JSON.")] = False,
     unresolved_after_days: Annotated[
         int, typer.Option(min=0, max=36_500, help="Age from which an open transfer is reported (A40).")
@@ -51,7 +53,8 @@ def verify(
     """
     with ended_by_exit_code():
         trust = trust_of(vkey or [], policy)
-        audited = verify_with_a_bar(directories, trust, unresolved_after_days)
+        seen = [] if earlier is None else read_earlier(earlier)
+        audited = verify_with_a_bar(directories, trust, unresolved_after_days, earlier=seen)
         report = make_report(audited, version=version("timebank"))
     if as_json:
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))

@@ -7,16 +7,26 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from timebank_audit.codes import MALFORMED_EXIT
+from timebank_audit.policy import read_policy
 from timebank_audit.stores import show_path
-from timebank_audit.trust import FROM_EXPORT, Trust, read_policy, read_vkey, trust_keys
+from timebank_audit.trust import FROM_EXPORT, Trust, read_vkey, trust_keys
 from timebank_audit.verify import UNRESOLVED_AFTER_DAYS, Audit, verify
+from timebank_contracts.checkpoint import Checkpoint
 from timebank_contracts.errors import Malformed
+
+Vkeys = Annotated[
+    list[str] | None, typer.Option("--vkey", help="A log's verifier key, or a file that holds it. May be given again.")
+]
+Policy = Annotated[
+    Path | None, typer.Option("--policy", help="A policy file: lines log <vkey>, witness, group, quorum (C2SP).")
+]
 
 
 @contextmanager
@@ -44,11 +54,17 @@ def trust_of(vkeys: list[str], policy: Path | None) -> Trust:
     """The keys to believe: those given, else those in the exports; raises `Malformed`."""
     keys = [read_vkey(value) for value in vkeys]
     if policy is not None:
-        keys += read_policy(policy)
+        return trust_keys(keys, read_policy(policy))
     return trust_keys(keys) if keys else FROM_EXPORT
 
 
-def verify_with_a_bar(paths: Sequence[Path], trust: Trust, unresolved_after_days: int = UNRESOLVED_AFTER_DAYS) -> Audit:
+def verify_with_a_bar(
+    paths: Sequence[Path],
+    trust: Trust,
+    unresolved_after_days: int = UNRESOLVED_AFTER_DAYS,
+    *,
+    earlier: Sequence[Checkpoint] = (),
+) -> Audit:
     """Verify, with a bar for each town on a terminal and none in a pipe; raises `Malformed`."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
@@ -59,4 +75,5 @@ def verify_with_a_bar(paths: Sequence[Path], trust: Trust, unresolved_after_days
                 tasks[town] = bar.add_task(town, total=total)
             bar.update(tasks[town], completed=done)
 
-        return verify(paths, trust=trust, unresolved_after_days=unresolved_after_days, progress=progress)
+        days = unresolved_after_days
+        return verify(paths, trust=trust, earlier=earlier, unresolved_after_days=days, progress=progress)

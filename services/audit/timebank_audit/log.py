@@ -19,7 +19,7 @@ from timebank_contracts.canonical import ENTRY_BYTES_MAX
 from timebank_contracts.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from timebank_contracts.errors import Malformed
 from timebank_contracts.merkle import Tree, root_of
-from timebank_contracts.note import NOTE_BYTES_MAX, open_note
+from timebank_contracts.note import NOTE_BYTES_MAX, VerifierKey, open_note
 from timebank_contracts.tiles import TILE_WIDTH, TileName, decode_bundle, tile_path
 
 BUNDLE_BYTES_MAX: Final = TILE_WIDTH * (ENTRY_BYTES_MAX + 2)
@@ -38,18 +38,20 @@ def read_checkpoint(files: TownFiles) -> Checkpoint:
     return checkpoint
 
 
-def check_signature(files: TownFiles, checkpoint: Checkpoint, trust: Trust, findings: Findings, town: str) -> bytes:
-    """A10: the log's key signed the checkpoint. Returns the raw key, or nothing when none is known."""
+def check_signature(
+    files: TownFiles, checkpoint: Checkpoint, trust: Trust, findings: Findings, town: str
+) -> VerifierKey | None:
+    """A10: the log's key signed the checkpoint. Returns the key, or None when none is known."""
     key = trust.key_for(checkpoint.origin, files)
     if key is None:
-        return b""
+        return None
     findings.examine("A10")
     raw = files.peek("checkpoint", bytes_max=NOTE_BYTES_MAX) or b""
     try:
         open_checkpoint(raw, key)
     except Malformed as error:
         findings.add("A10", town=town, place="checkpoint", expected=f"a signature by {key.text}", found=str(error))
-    return key.public
+    return key
 
 
 class BadLeaf(NamedTuple):
@@ -150,6 +152,11 @@ class LogWalk:
     def _fault(self, path: str, expected: str, found: str) -> None:
         if len(self._faults) < TILE_WIDTH:
             self._faults.append((path, expected, found))
+
+    @property
+    def tiles_are_sound(self) -> bool:
+        """Whether every tile on disk is that of the entries; asked after `judge`."""
+        return not self._faults
 
     def judge(self, findings: Findings, town: str) -> bool:
         """A01, A02, A04: compare with the checkpoint. Returns whether the entries are those that were signed."""

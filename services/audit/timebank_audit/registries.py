@@ -14,11 +14,13 @@ import msgspec
 from timebank_audit.codes import Verdict
 from timebank_audit.files import TownFiles
 from timebank_audit.findings import Findings
+from timebank_audit.key_uses import EVENT, LOG, KeyUses
 from timebank_contracts import canonical, dsse
 from timebank_contracts import entries as e
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import b64_decode
 from timebank_contracts.log_files import registry_path
+from timebank_contracts.names import Identity
 from timebank_contracts.registry import PAYLOAD_TYPE, REGISTRY_BYTES_MAX, Registry, check_keys, open_registry
 from timebank_contracts.state import PeerState
 
@@ -34,6 +36,9 @@ class Registries:
         self._town = town
         self.in_force: Registry | None = None
         """The version in force here, when its file is there and good."""
+        self.log_keys: dict[str, set[bytes]] = {}
+        """Raw log keys by origin, of every version that was good."""
+        self.uses = KeyUses()
         self.cited: dict[int, str] = {}
         """SHA-256 by version, as the journal says."""
         self.unpinned: int | None = None
@@ -55,6 +60,9 @@ class Registries:
             if found.sha256 != cited:
                 self._add("A21", place, f"the document {cited}", found.sha256)
                 return
+            self._findings.examine("A25")
+            if not self._check_keys(found, place):
+                return
             self._check_chain(raw, found, previous, place)
         except Malformed as error:
             self._add("A22", place, "a registry signed by its operators, following its predecessor", str(error))
@@ -63,6 +71,20 @@ class Registries:
             self._add("A21", place, f"version {version}", f"version {found.version}")
             return
         self.in_force = found
+        for before, now in self.uses.take(found):
+            self._add("A25", place, f"a key of one holder and one use: {before}", str(now))
+        for node in found.nodes:
+            origin = Identity(found.network, node.node, node.generation).origin
+            self.log_keys.setdefault(origin, set()).update(map(b64_decode, node.log_keys))
+
+    def _check_keys(self, found: Registry, place: str) -> bool:
+        """A25: no key is weak or stands twice in the document."""
+        try:
+            check_keys(found)
+        except Malformed as error:
+            self._add("A25", place, "sound keys, each of one holder and one use", str(error))
+            return False
+        return True
 
     def _check_chain(self, raw: bytes, found: Registry, previous: Registry | None, place: str) -> None:
         if previous is None or previous.version + 1 != found.version:
@@ -116,6 +138,12 @@ class Registries:
             expected = "the keys of the registry in force" if registered is None else ", ".join(registered.event_keys)
             self._add("A21", f"entry {entry.n}, segment from {peer.peer}", expected, ", ".join(keys))
 
+    def other_use(self, envelope: bytes) -> str:
+        """A24: what the keys are for that signed a segment, when one is known and signs no segments; else nothing."""
+        opened = msgspec.json.decode(envelope, type=dsse.Envelope)
+        uses = [self.uses.of_id(signature.keyid) for signature in opened.signatures]
+        return next((str(use) for use in uses if use is not None and use.use != EVENT), "")
+
     def check_log_key(self, key: bytes) -> None:
         """A21: the checkpoint's key is the one that the registry in force gives this node for its log."""
         if self.in_force is None or not key:
@@ -124,6 +152,11 @@ class Registries:
         registered = self.in_force.find(self._town)
         keys = [] if registered is None else list(registered.log_keys)
         text = b64encode(key).decode("ascii")
+        self._findings.examine("A24")
+        use = self.uses.of(key)
+        if use is not None and use.use != LOG:
+            self._add("A24", "checkpoint", f"a log key of {self._town}", str(use))
+            return
         if text not in keys:
             expected = f"a log key of {self._town} in registry version {self.in_force.version}: {', '.join(keys)}"
             self._add("A21", "checkpoint", expected, text)

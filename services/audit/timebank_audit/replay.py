@@ -25,6 +25,7 @@ from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.invariants import broken_invariants
 from timebank_contracts.messages import TransferSentMessage, decode_message
+from timebank_contracts.segments import open_statement
 from timebank_contracts.state import Claim
 
 _EVERY_ENTRY = ("A03", "A05", "A06", "A38", "A39")
@@ -72,6 +73,9 @@ class Replay:
         self.stopped = ""
         """Why the replay ended before the log did."""
         self.streams: dict[str, StreamPositions] = defaultdict(StreamPositions)
+        self.heard_of: dict[str, array[int]] = defaultdict(lambda: array("I"))
+        """By sender: positions of accepted segments that told a new size of the sender's log."""
+        self._told: dict[str, int] = {}
         self.listing = Listing()
         self.given_up: list[GivenUp] = []
         self.findings = findings
@@ -129,12 +133,14 @@ class Replay:
 
     def _take_other(self, entry: e.Entry) -> None:
         kind = type(entry)
-        if kind is e.SegmentAcceptedEntry:
+        if isinstance(entry, e.SegmentAcceptedEntry):
             self._check_segment_key(entry)
         claim = self.book.claims.get(entry.data.claim or "") if isinstance(entry, e.TransferSent) else None
         apply(self.book, entry, read=self._read)
         self._seen[kind] += 1
-        if isinstance(entry, e.RegistryAcceptedEntry):
+        if isinstance(entry, e.SegmentAcceptedEntry):
+            self._take_segment(entry)
+        elif isinstance(entry, e.RegistryAcceptedEntry):
             self._registries.accepted(entry)
         elif isinstance(entry, e.PeerChanged):
             self._registries.peer_changed(entry)
@@ -149,6 +155,12 @@ class Replay:
             if isinstance(entry, e.TransferReturned):
                 self.given_up.append(_given_up(entry))
             self.listing.other(entry)
+
+    def _take_segment(self, entry: e.SegmentAcceptedEntry) -> None:
+        said = open_statement(bytes(entry.data.envelope))
+        if self._told.get(said.from_) != said.size:
+            self._told[said.from_] = said.size
+            self.heard_of[said.from_].append(entry.n)
 
     def _take_sent(self, entry: e.TransferSent, claim: Claim | None) -> None:
         if entry.data.original is not UNSET:
@@ -187,6 +199,8 @@ class Replay:
         if entry.postings is not UNSET:
             self._refused_minutes = sum(minutes for _, minutes in entry.postings)
         code = code_of(self.book, entry, error, self._entries)
+        if code == "A21" and isinstance(entry, e.SegmentAcceptedEntry):
+            code = "A24" if self._registries.other_use(bytes(entry.data.envelope)) else code
         accounts = [] if entry.postings is UNSET else [account for account, _ in entry.postings[:4]]
         of = ", ".join([e.entry_type(entry), *accounts, *([f"stream from {_peer(entry)}"] if _peer(entry) else [])])
         self._stop(code, f"what the rules allow ({of})", str(error))
@@ -208,6 +222,7 @@ class Replay:
             **dict.fromkeys(_SEGMENTS, seen[e.SegmentAcceptedEntry]),
             **dict.fromkeys(_MESSAGES, self._applied),
             "A21": seen[e.SegmentAcceptedEntry],
+            "A24": seen[e.SegmentAcceptedEntry],
             "A34": seen[e.TransferReversed] + self._refunds,
             "A42": sum(seen[kind] for kind in _REFERRING) + self._confirmations,
         }

@@ -18,9 +18,11 @@ ALWAYS_NOT_PROVEN: Final = (
     "That hours were really worked.",
     "That nothing happened which was never entered in a journal.",
     "Anything, if all towns and all witnesses collude.",
-    "That others were shown the same logs, and entries after these checkpoints: this version judges no cosignature of "
-    "a witness (A11 to A17).",
+    "That others were shown the same logs, beyond what the peers' journals, notes and witnesses here show; and entries "
+    "after these checkpoints.",
 )
+
+UNPROVEN_MAX: Final = 20
 
 NEEDED: Final = ("A01", "A02", "A03", "A04", "A10", "A35", "A39")
 """Checks without which an audit is never PASS: each must have examined something."""
@@ -44,6 +46,8 @@ def make_report(audit: Audit, *, version: str) -> dict[str, Any]:
         "policy": {
             "keys": "with the export" if audit.trust.from_export else "obtained elsewhere",
             "trusted": [audit.trust.keys[origin].text for origin in sorted(audit.trust.keys)],
+            "witnesses": [key.text for _, key in sorted(audit.trust.policy.witnesses.items())],
+            "quorum": audit.trust.policy.quorum or "none",
             "unresolved_after_days": audit.unresolved_after_days,
             "without": sorted(findings.without),
         },
@@ -86,10 +90,15 @@ def _not_proven(audit: Audit) -> list[str]:
                 "messages that the other exports do not hold yet. Export all towns again to cover them."
             )
     said += _unpinned(audit)
+    said += audit.unproven[:UNPROVEN_MAX]
+    if len(audit.unproven) > UNPROVEN_MAX:
+        said.append(f"{len(audit.unproven) - UNPROVEN_MAX} more that could not be used.")
     if audit.trust.from_export:
         said.append("That the log keys are the towns': each came with its export. Give keys obtained elsewhere.")
     elif audit.findings.examined["A10"] < len(audit.towns):
         said.append("Who signed some of these logs: no key for them was given.")
+    if not audit.trust.policy.quorum:
+        said.append("That witnesses saw these logs grow: the policy demands none (a line: quorum <name>).")
     if audit.findings.without:
         said.append(f"Checks that were switched off: {', '.join(sorted(audit.findings.without))}.")
     return [*said, *ALWAYS_NOT_PROVEN]

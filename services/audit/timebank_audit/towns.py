@@ -12,6 +12,7 @@ from timebank_audit.replay import Replay, book_at
 from timebank_contracts import entries as e
 from timebank_contracts.checkpoint import Checkpoint
 from timebank_contracts.names import Identity
+from timebank_contracts.note import VerifierKey
 from timebank_contracts.state import Book
 
 
@@ -21,10 +22,14 @@ class Town(NamedTuple):
     identity: Identity
     files: TownFiles
     checkpoint: Checkpoint
+    key: VerifierKey | None
+    """The log key by which the checkpoint was judged."""
     entries: EntryFile
     registries: Registries
     replay: Replay
     unusable: str
+    log_is_sound: bool
+    """Entries, tiles and root agree, so that roots of earlier sizes can be taken from the tiles."""
 
     @property
     def node(self) -> str:

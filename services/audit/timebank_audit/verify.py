@@ -16,16 +16,21 @@ from pathlib import Path
 from typing import Final
 
 from timebank_audit.bundle import check_bundle
+from timebank_audit.captured import judge_captured
 from timebank_audit.cut import greatest_cut
 from timebank_audit.files import TownFiles, find_towns
 from timebank_audit.findings import Findings
 from timebank_audit.log import EntryFile, LogWalk, check_signature, read_checkpoint
 from timebank_audit.pairs import Pair, classify, clearing_balance, judge_network, judge_pair
+from timebank_audit.past import judge_past
+from timebank_audit.published import judge_published
 from timebank_audit.registries import Registries
 from timebank_audit.replay import Replay
 from timebank_audit.streams import compare_stream
 from timebank_audit.towns import Town
 from timebank_audit.trust import FROM_EXPORT, Trust
+from timebank_audit.witnesses import judge_holders, judge_witnesses
+from timebank_contracts.checkpoint import Checkpoint
 from timebank_contracts.errors import Malformed
 from timebank_contracts.moments import parse_time
 from timebank_contracts.names import Identity, parse_origin
@@ -47,6 +52,8 @@ class Audit:
     pairs: list[Pair]
     cut: dict[str, int]
     unresolved_after_days: int
+    unproven: list[str]
+    """What was given and could not be used, as sentences."""
 
 
 def verify(
@@ -54,6 +61,7 @@ def verify(
     *,
     trust: Trust = FROM_EXPORT,
     unresolved_after_days: int = UNRESOLVED_AFTER_DAYS,
+    earlier: Sequence[Checkpoint] = (),
     without: frozenset[str] = frozenset(),
     progress: Progress | None = None,
 ) -> Audit:
@@ -63,6 +71,7 @@ def verify(
         directories: exported towns, or directories that hold some.
         trust: the log keys to believe.
         unresolved_after_days: age, in days of the journals' own time, from which an open transfer is listed as A40.
+        earlier: what an earlier audit saw of these logs (A12).
         without: checks that are switched off (the audit then never passes).
         progress: called after every bundle.
 
@@ -78,10 +87,16 @@ def verify(
     walks = [(files, LogWalk(files, checkpoint)) for files, checkpoint in opened]
     towns = [_audit_town(files, walk, trust, findings, progress) for files, walk in walks]
     _compare_registries(towns, findings)
+    judge_holders(towns, trust.policy, findings)
+    unproven = judge_past(towns, findings, earlier)
+    judge_witnesses(towns, trust.policy, findings)
     sound = {town.node: town for town in towns if not town.unusable}
+    unproven += judge_captured(towns, sound, findings)
+    for town in sound.values():
+        unproven += judge_published(town, findings)
     cut, pairs = _compare(towns, sound, findings)
     _check_ages(sound, findings, unresolved_after_days)
-    return Audit(towns, findings, trust, pairs, cut, unresolved_after_days)
+    return Audit(towns, findings, trust, pairs, cut, unresolved_after_days, unproven)
 
 
 def _check_together(identities: list[Identity]) -> None:
@@ -105,16 +120,19 @@ def _audit_town(files: TownFiles, walk: LogWalk, trust: Trust, findings: Finding
         if progress is not None:
             progress(town, walk.size, checkpoint.size)
     unusable = "its entries are not those that the checkpoint was signed for, so what they say was not judged"
-    if walk.judge(findings, town):
+    is_sound = walk.judge(findings, town)
+    if is_sound:
         replay.finish(size=walk.size)
-        registries.check_log_key(key)
+        registries.check_log_key(b"" if key is None else key.public)
         findings.take(said)
         unusable = f"the replay stopped at {replay.stopped}" if replay.stopped else ""
         if not unusable and replay.book.me != identity:
             found = replay.book.me.origin
             findings.add("A39", town=town, place="entry 0", expected=f"the journal of {identity.origin}", found=found)
             unusable = f"its journal is that of {found}"
-    return Town(identity, files, checkpoint, entries, registries, replay, unusable)
+    return Town(
+        identity, files, checkpoint, key, entries, registries, replay, unusable, is_sound and walk.tiles_are_sound
+    )
 
 
 def _compare_registries(towns: list[Town], findings: Findings) -> None:
