@@ -203,8 +203,24 @@ def is_consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequ
     path = list(proof)
     if old & (old - 1) == 0:
         path.insert(0, old_root)
-    if not path or any(len(step) != HASH_BYTES for step in path):
+    try:
+        return roots_from_consistency(old, size, path) == (old_root, root)
+    except Malformed:
         return False
+
+
+def roots_from_consistency(old: int, size: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """The roots at both sizes that a consistency path leads to; 0 < old < size.
+
+    Args:
+        path: a consistency proof whose first hash is that of a subtree which ends at `old`; where `old` is a power of
+            two this is the old root itself, which the proofs of RFC 6962 leave out.
+
+    Raises:
+        Malformed: the path is too short or too long, or of other than 32 bytes a step.
+    """
+    if not 0 < old < size or not path or any(len(step) != HASH_BYTES for step in path):
+        raise Malformed("A consistency path leads from a size above 0 to a greater one, in steps of 32 bytes.")
     at, last = old - 1, size - 1
     while at & 1:
         at >>= 1
@@ -212,7 +228,7 @@ def is_consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequ
     first = second = path[0]
     for step in path[1:]:
         if last == 0:
-            return False
+            raise Malformed("The consistency path is too long.")
         if at & 1 or at == last:
             first = node_hash(step, first)
             second = node_hash(step, second)
@@ -223,4 +239,11 @@ def is_consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequ
             second = node_hash(second, step)
         at >>= 1
         last >>= 1
-    return last == 0 and first == old_root and second == root
+    if last:
+        raise Malformed("The consistency path is too short.")
+    return first, second
+
+
+def root_from(read: NodeReader, size: int) -> bytes:
+    """The root over the first `size` leaves, from the hashes of full subtrees."""
+    return _range_root(read, 0, size) if size else EMPTY_ROOT

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from timebank_contracts import dsse, entries, messages, registry, segments
+from timebank_contracts import dsse, entries, equivocation, messages, registry, segments
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 TITLES: Final[dict[str, tuple[Any, str]]] = {
     "entry.json": (entries.AnyEntry, "An entry of a journal"),
     "envelope.json": (dsse.Envelope, "A DSSE envelope"),
+    "equivocation.json": (equivocation.Evidence, "Evidence that a node said two things"),
     "message.json": (messages.AnyMessage, "A message from town to town"),
     "registry.json": (registry.Registry, "The payload of a registry's envelope"),
     "statement.json": (segments.SegmentStatement, "The payload of a segment's envelope"),

@@ -16,6 +16,7 @@ from contracts.vectors import (
     vectors_refusals,
     vectors_registry,
     vectors_segments,
+    vectors_witness,
 )
 
 
@@ -32,6 +33,7 @@ def make_vectors() -> dict[str, str]:
         "segments.json": {"rules": [f"S{n}" for n in range(3, 11)], **vectors_segments.segment_vectors()},
         "tree.json": {"rules": ["G4"], **vectors_log.tree_vectors()},
         "checkpoints.json": {"rules": ["G5", "G6"], "cases": vectors_log.checkpoint_cases()},
+        "witness.json": vectors_witness.witness_vectors(),
         "tiles.json": {"rules": ["G7", "G8", "G9"], **vectors_log.tile_vectors()},
         "registry.json": {"rules": ["R1", "R2", "R3"], **vectors_registry.registry_vectors()},
         "journal.json": {
