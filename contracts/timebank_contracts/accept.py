@@ -99,7 +99,7 @@ def _check_messages(book: Book, peer: PeerState, fresh: list[bytes]) -> None:
     again = dict(peer.ended)
     try:
         for position, raw in enumerate(fresh, start=first):
-            name = _check_message(book, peer, raw, position, decided)
+            name = _check_message(book, peer, raw, position, decided, again)
             _check_again(peer, name, position, again)
     except m.UnknownType as error:
         raise StopsAt(position) from error
@@ -119,7 +119,9 @@ def _check_again(peer: PeerState, name: str | None, position: int, again: dict[s
     again[found.generation] = found.position
 
 
-def _check_message(book: Book, peer: PeerState, raw: bytes, position: int, decided: set[str]) -> str | None:
+def _check_message(
+    book: Book, peer: PeerState, raw: bytes, position: int, decided: set[str], again: dict[str, int]
+) -> str | None:
     """Judge one message; returns the id that it gives to something new."""
     message = decode_incoming(book, peer, raw, position)
     match message:
@@ -128,9 +130,9 @@ def _check_message(book: Book, peer: PeerState, raw: bytes, position: int, decid
         case m.ClaimMadeMessage():
             return claimed_data(message, peer, position).claim
         case m.ClaimWithdrawnMessage() | m.ClaimDisputedMessage():
-            named_claim(book, message, peer, position)
+            named_claim(book, message, peer, position, ended=again)
         case m.ThanksGivenMessage():
-            thanked_side(book, message, peer, position)
+            thanked_side(book, message, peer, position, ended=again)
         case _:
             open_transfer(book, peer, message, position)
             if message.data.transfer in decided:

@@ -21,6 +21,7 @@ from timebank_contracts import (
     rules_closing,
     rules_generations,
     rules_money,
+    rules_returning,
     rules_reversal,
     rules_streams,
     rules_thanks,
@@ -35,7 +36,7 @@ __all__ = ["READING", "RULES", "Book", "Read", "apply"]
 Rule = Callable[[Book, Any], None]
 
 RULES: Final[dict[type[e.Entry], Rule]] = {
-    e.NodeOpened: rules_accounts.node_opened,
+    e.NodeOpened: rules_returning.node_opened,
     e.PolicyChanged: rules_accounts.policy_changed,
     e.AccountOpenedEntry: rules_accounts.account_opened,
     e.AccountChangedEntry: rules_accounts.account_changed,
@@ -51,6 +52,9 @@ RULES: Final[dict[type[e.Entry], Rule]] = {
     e.PeerThawed: rules_streams.peer_thawed,
     e.PeerGenerationClosed: rules_generations.generation_closed,
     e.SegmentAcceptedEntry: rules_streams.segment_accepted,
+    e.SegmentRecoveredEntry: rules_returning.segment_recovered,
+    e.MessageRecoveredEntry: rules_returning.message_recovered,
+    e.StreamRecoveredEntry: rules_returning.stream_recovered,
     e.TransferPosted: rules_transfers.posted,
     e.TransferSettled: rules_between.settled,
     e.TransferReturned: rules_between.returned,
@@ -68,6 +72,7 @@ READING: Final[dict[type[e.Entry], Callable[[Book, Any, Read], None]]] = {
     e.TransferReceived: rules_between.received,
     e.TransferRejected: rules_between.rejected,
     e.TransferReversed: rules_reversal.reversed_,
+    e.MessageRepeatedEntry: rules_returning.message_repeated,
     e.ThanksGivenEntry: rules_thanks.thanks_given,
     e.MoneyRecordedEntry: rules_money.money_recorded,
 }
@@ -80,6 +85,7 @@ CAUSED: Final = frozenset(
         e.TransferSettled,
         e.ClaimReceived,
         e.ClaimRefusedEntry,
+        e.MessageRecoveredEntry,
     }
 )
 """Entries that follow from a peer's message: they have `in`, and stand between a segment's messages."""

@@ -27,6 +27,13 @@ from timebank_contracts import messages as m
 from timebank_contracts.state import Book
 
 
+class StreamName(NamedTuple):
+    """One of a town's streams with a peer: the sender's generation, and the peer."""
+
+    generation: str
+    peer: str
+
+
 @dataclass(slots=True)
 class TownMarks:
     """Where the streams stand in one town's journal: a few bytes for each message, nothing for other entries."""
@@ -34,28 +41,29 @@ class TownMarks:
     node: str
     size: int = 0
     """Entries noted so far."""
-    out: dict[str, MutableSequence[int]] = field(default_factory=dict)
-    """Peer → journal position of the entry that wrote message 1, 2, … to it."""
-    taken: dict[str, MutableSequence[int]] = field(default_factory=dict)
-    """Peer → journal position of the entry that applied its message 1, 2, …"""
+    out: dict[StreamName, MutableSequence[int]] = field(default_factory=dict)
+    """Our generation and the peer → journal position of the entry that wrote, or recovered, message 1, 2, … to it."""
+    taken: dict[StreamName, MutableSequence[int]] = field(default_factory=dict)
+    """The peer's generation and the peer → journal position of the entry that applied its message 1, 2, …"""
 
     def note(self, entry: e.Entry) -> None:
         """Take in the journal's next entry, whose rules hold."""
         assert entry.n == self.size
         if entry.out is not UNSET:
-            self.out.setdefault(m.decode_message(bytes(entry.out)).subject, []).append(entry.n)
+            message = m.decode_message(bytes(entry.out))
+            self.out.setdefault(StreamName(m.generation_in(message), message.subject), []).append(entry.n)
         if entry.in_ is not UNSET:
-            assert isinstance(entry.by.id, str)
-            self.taken.setdefault(entry.by.id, []).append(entry.n)
+            message = m.decode_message(bytes(entry.in_))
+            generation = m.generation_in(message)
+            if isinstance(entry, e.MessageRecoveredEntry):
+                self.out.setdefault(StreamName(generation, message.subject), []).append(entry.n)
+            else:
+                self.taken.setdefault(StreamName(generation, message.source), []).append(entry.n)
         self.size += 1
 
-    def written_to(self, peer: str, size: int) -> int:
-        """How many messages to `peer` the first `size` entries hold."""
-        return bisect_left(self.out.get(peer, ()), size)
-
-    def taken_from(self, peer: str, size: int) -> int:
-        """How many messages of `peer` the first `size` entries applied."""
-        return bisect_left(self.taken.get(peer, ()), size)
+    def written_to(self, peer: str, generation: str, size: int) -> int:
+        """How many messages of a generation of ours to `peer` the first `size` entries hold."""
+        return bisect_left(self.out.get(StreamName(generation, peer), ()), size)
 
 
 def greatest_cut(towns: Sequence[TownMarks], *, at_most: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -72,10 +80,13 @@ def greatest_cut(towns: Sequence[TownMarks], *, at_most: Mapping[str, int] | Non
     while changed:
         changed = False
         for sender, receiver in permutations(towns, 2):
-            written = sender.written_to(receiver.node, sizes[sender.node])
-            if receiver.taken_from(sender.node, sizes[receiver.node]) > written:
-                sizes[receiver.node] = receiver.taken[sender.node][written]
-                changed = True
+            for stream, taken in receiver.taken.items():
+                if stream.peer != sender.node:
+                    continue
+                written = sender.written_to(receiver.node, stream.generation, sizes[sender.node])
+                if bisect_left(taken, sizes[receiver.node]) > written:
+                    sizes[receiver.node] = taken[written]
+                    changed = True
     return sizes
 
 
@@ -93,6 +104,8 @@ class TownAtCut:
     decisions: Mapping[str, bool]
     """Transfer id → received (True) or rejected (False); those may be left out whose outcome the payer has at the
     cut."""
+    forced: Mapping[str, int] = field(default_factory=dict)
+    """Peer → minutes that this town credited before it lost state, and that its present journal is still to credit."""
     gone: frozenset[str] = frozenset()
     """Peers that it knows as closed for ever: what is open to them it returns by itself (PROTOCOL.md X6)."""
 
@@ -100,6 +113,10 @@ class TownAtCut:
 def town_at_cut(book: Book, decisions: Mapping[str, bool]) -> TownAtCut:
     """A town's summary, from its book after the cut's last entry and its decisions about transfers of its peers."""
     apart = ("clearing", "transit")
+    forced: dict[str, int] = {}
+    for found in book.forced.values():
+        if found.outcome == "received":
+            forced[found.peer] = forced.get(found.peer, 0) + found.minutes
     return TownAtCut(
         node=book.me.node,
         others=sum(account.balance for account in book.accounts.values() if account.kind not in apart),
@@ -108,6 +125,7 @@ def town_at_cut(book: Book, decisions: Mapping[str, bool]) -> TownAtCut:
         open={name: (found.peer, found.minutes) for name, found in book.open_transfers.items()},
         gone=frozenset(name for name, peer in book.peers.items() if peer.state == "closed" and peer.has_ended),
         decisions=decisions,
+        forced=forced,
     )
 
 
@@ -115,6 +133,10 @@ def note_decision(decisions: dict[str, bool], entry: e.Entry) -> None:
     """Remember the decision, if this entry is one, about a transfer of a peer."""
     if isinstance(entry, e.TransferReceived | e.TransferRejected):
         decisions[entry.data.transfer] = isinstance(entry, e.TransferReceived)
+    if isinstance(entry, e.MessageRecoveredEntry) and entry.in_ is not UNSET:
+        message = m.decode_message(bytes(entry.in_))
+        if isinstance(message, m.TransferReceivedMessage | m.TransferRejectedMessage):
+            decisions[message.data.transfer] = isinstance(message, m.TransferReceivedMessage)
 
 
 class UnderWay(NamedTuple):
@@ -149,6 +171,7 @@ def transit_identity(payer: TownAtCut, payee: TownAtCut) -> int:
 def pair_identity(one: TownAtCut, other: TownAtCut) -> int:
     """Both towns' clearing accounts and what is received but not settled, in minutes: 0 when both sides agree."""
     clearing = one.clearing.get(other.node, 0) + other.clearing.get(one.node, 0)
+    clearing -= one.forced.get(other.node, 0) + other.forced.get(one.node, 0)
     return clearing + under_way(one, other).received + under_way(other, one).received
 
 
@@ -158,7 +181,7 @@ def network_identity(towns: Iterable[TownAtCut]) -> int:
     It can be judged only when every town that any of them deals with is there.
     """
     known = list(towns)
-    total = sum(town.others for town in known)
+    total = sum(town.others + sum(town.forced.values()) for town in known)
     for payer, payee in permutations(known, 2):
         found = under_way(payer, payee)
         total += found.undecided + found.rejected

@@ -30,19 +30,24 @@ from timebank_contracts.entry_data import (
     ClaimSent,
     Frozen,
     GenerationClosed,
+    MessageRecovered,
+    MessageRepeated,
     MoneyRecorded,
     Opened,
     Peer,
     Policy,
     Posted,
     Postings,
+    Previous,
     RegistryAccepted,
     Returned,
     Reversed,
     SegmentAccepted,
+    SegmentRecovered,
     SentTo,
     Settled,
     Shares,
+    StreamRecovered,
     ThanksGiven,
     Thawed,
 )
@@ -70,19 +75,24 @@ __all__ = [
     "ClaimSent",
     "Frozen",
     "GenerationClosed",
+    "MessageRecovered",
+    "MessageRepeated",
     "MoneyRecorded",
     "Opened",
     "Peer",
     "Policy",
     "Posted",
     "Postings",
+    "Previous",
     "RegistryAccepted",
     "Returned",
     "Reversed",
     "SegmentAccepted",
+    "SegmentRecovered",
     "SentTo",
     "Settled",
     "Shares",
+    "StreamRecovered",
     "ThanksGiven",
     "Thawed",
 ]
@@ -140,6 +150,22 @@ class PeerGenerationClosed(Entry, frozen=True, kw_only=True, tag="peer.generatio
 
 class SegmentAcceptedEntry(Entry, frozen=True, kw_only=True, tag="segment.accepted"):
     data: SegmentAccepted
+
+
+class SegmentRecoveredEntry(Entry, frozen=True, kw_only=True, tag="segment.recovered"):
+    data: SegmentRecovered
+
+
+class MessageRecoveredEntry(Entry, frozen=True, kw_only=True, tag="message.recovered"):
+    data: MessageRecovered
+
+
+class StreamRecoveredEntry(Entry, frozen=True, kw_only=True, tag="stream.recovered"):
+    data: StreamRecovered
+
+
+class MessageRepeatedEntry(Entry, frozen=True, kw_only=True, tag="message.repeated"):
+    data: MessageRepeated
 
 
 class AccountOpenedEntry(Entry, frozen=True, kw_only=True, tag="account.opened"):
@@ -251,6 +277,10 @@ AnyEntry = (
     | PeerThawed
     | PeerGenerationClosed
     | SegmentAcceptedEntry
+    | SegmentRecoveredEntry
+    | MessageRecoveredEntry
+    | StreamRecoveredEntry
+    | MessageRepeatedEntry
     | AccountOpenedEntry
     | AccountChangedEntry
     | AccountFrozen

@@ -69,12 +69,28 @@ class Actor(_Data, frozen=True):
     mandate: ActorId | UnsetType = UNSET
 
 
+class Previous(_Data, frozen=True):
+    """The generation that a returning node goes on from."""
+
+    generation: Generation
+    size: JournalPosition
+    """Entries of its journal that were restored; 0: none."""
+    root: Hash
+    """Of the tree over them."""
+    registry: Version
+    """The version that closed it and names the new one."""
+    event_keys: Annotated[list[RawKey], Meta(max_length=16)]
+    """All that the registry ever gave it: what its lost segments are signed with."""
+
+
 class Opened(_Data, frozen=True):
     network: Network
     node: Node
     generation: Generation
     rules: Version
     """Version of the rules by which `apply` judges this journal."""
+    previous: Previous | UnsetType = UNSET
+    """Where state was lost: what the journal goes on from."""
 
 
 class Policy(_Data, frozen=True):
@@ -142,6 +158,36 @@ class GenerationClosed(_Data, frozen=True):
 class SegmentAccepted(_Data, frozen=True):
     envelope: Raw
     """The DSSE envelope, verbatim; the messages follow as the `in` of the next entries."""
+
+
+class SegmentRecovered(_Data, frozen=True):
+    """A segment of this node's previous generation, which a peer kept; its lost messages follow as `in`."""
+
+    peer: Node
+    envelope: Raw
+
+
+class MessageRecovered(_Data, frozen=True):
+    """A message that this node once sent to `peer`, and lost."""
+
+    peer: Node
+    account: AccountId | UnsetType = UNSET
+    """The giver of a claim, where the address that it named is still known."""
+
+
+class StreamRecovered(_Data, frozen=True):
+    """The peer's word how far it applied the stream of this node's previous generation, for ever."""
+
+    peer: Node
+    envelope: Raw
+
+
+class MessageRepeated(_Data, frozen=True):
+    """What was restored and `peer` never applied is said again, in this generation's stream."""
+
+    peer: Node
+    position: JournalPosition
+    """Of the entry that said it first."""
 
 
 class AccountOpened(_Data, frozen=True):

@@ -86,6 +86,7 @@ REFUSALS: Final[dict[str, str]] = {
     "node_opened": "The journal is open already.",
     "pair_limit_exceeded": "One town would owe the other more than their limit; wait until hours come back.",
     "peer_needs_upgrade": "The other town's node does not know this kind of message yet; wait until it is upgraded.",
+    "peer_recovering": "What this town lost with that one is being put back; come again in some minutes.",
     "peer_suspended": "The other town is suspended; wait until the operators lift it.",
     "peer_unknown": "No town of this name is in the registry in force here.",
     "policy_invalid": "A floor must be 0 or less, a ceiling or limit 0 or more, each within 10,000,000 minutes.",

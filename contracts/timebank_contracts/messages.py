@@ -181,6 +181,16 @@ def message_id(to: str, generation: str, position: int) -> str:
     return f"{to}/{generation}/{position}"
 
 
+def generation_in(message: Message) -> str:
+    """The sender's generation that a message's id names."""
+    return message.id.split("/", 2)[1]
+
+
+def position_in(message: Message) -> int:
+    """The stream position that a message's id names."""
+    return int(message.id.rsplit("/", 1)[1])
+
+
 @lru_cache(maxsize=REMEMBERED_MAX)
 def decode_message(raw: bytes) -> AnyMessage:
     """The message in canonical bytes.

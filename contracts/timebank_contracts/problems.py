@@ -122,6 +122,7 @@ STATUS: Final[dict[str, int]] = {
     "not_reversible": 409,
     "pair_limit_exceeded": 409,
     "peer_needs_upgrade": 409,
+    "peer_recovering": 409,
     "peer_suspended": 409,
     "refund_exceeded": 409,
     "registry_invalid": 409,

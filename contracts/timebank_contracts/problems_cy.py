@@ -57,6 +57,7 @@ TITLES_CY: Final[dict[str, str]] = {
     "ohono.",
     "pair_limit_exceeded": "Byddai un dref mewn dyled i’r llall y tu hwnt i’w terfyn; arhoswch i oriau ddod yn ôl.",
     "peer_needs_upgrade": "Nid yw’r dref arall yn adnabod y math hwn o neges eto; arhoswch iddo gael ei ddiweddaru.",
+    "peer_recovering": "Mae’r hyn a gollodd y dref hon gyda’r llall yn cael ei adfer; dewch yn ôl cyn hir.",
     "peer_suspended": "Mae’r dref arall wedi’i hatal dros dro; arhoswch i’r gweithredwyr godi’r ataliad.",
     "peer_unknown": "Nid oes tref o’r enw hwn yn y gofrestr sydd mewn grym yma.",
     "policy_invalid": "Rhaid i derfyn isaf fod yn 0 neu’n llai, a therfyn uchaf neu derfyn arall yn 0 neu’n fwy, a "

@@ -24,13 +24,13 @@ ALIASES_MAX = 1_000
 
 
 def node_opened(book: Book, entry: e.NodeOpened) -> None:
-    if book.identity is not None:
-        raise Refusal("node_opened")
+    """The journal begins. (It goes on under a later generation: `rules_returning.py`.)"""
     check_broker(entry)
     no_postings(entry)
     if entry.data.rules != RULES_VERSION:
         raise Refusal("node_not_opened", f"These are rules {RULES_VERSION}; the journal asks for {entry.data.rules}.")
     book.identity = Identity(entry.data.network, entry.data.node, entry.data.generation)
+    book.began[entry.data.generation] = entry.n
     book.rules = entry.data.rules
 
 

@@ -24,6 +24,7 @@ from timebank_contracts.rules_claims import end_claim, open_again
 from timebank_contracts.rules_claims_between import check_claim_paid, end_sent_claim
 from timebank_contracts.rules_generations import check_given_up, is_born_there, note_said_again
 from timebank_contracts.rules_refunds import Read, check_refund, payer_of
+from timebank_contracts.rules_returning import LOST, is_silent, take_forced
 from timebank_contracts.rules_streams import (
     advance_incoming,
     advance_outgoing,
@@ -111,6 +112,10 @@ def decide(book: Book, peer: PeerState, data: m.Sent, time: str, *, read: Read) 
         time: of the entry.
         read: gives the entry that sent what a refund gives back.
     """
+    forced = book.forced.get(data.transfer)
+    if forced is not None:
+        # Decided before state was lost: only whom it credits is looked for.
+        return forced.reason or _credited(book, peer, data, read)
     if peer.state != "open":
         return "peer_suspended"
     account = payer_of(book, peer, data, read) if data.refunds is not UNSET else _payee_of(book, peer, data)
@@ -136,6 +141,14 @@ def _payee_of(book: Book, peer: PeerState, data: m.Sent) -> Account | None:
     return book.accounts[alias.account]
 
 
+def _credited(book: Book, peer: PeerState, data: m.Sent, read: Read) -> Account:
+    """Whom a recovered decision credited: who holds the address, or paid what is given back; else what was lost."""
+    if data.refunds is not UNSET:
+        return payer_of(book, peer, data, read) or book.accounts[LOST]
+    alias = None if data.payee is UNSET else book.aliases.get(data.payee)
+    return book.accounts[LOST if alias is None else alias.account]
+
+
 def _is_claimed(book: Book, peer: PeerState, claim: str, account: Account) -> bool:
     found = book.sent_claims.get(claim)
     return found is not None and (found.peer, found.giver) == (peer.peer, account.account)
@@ -147,17 +160,15 @@ def received(book: Book, entry: e.TransferReceived, read: Read) -> None:
     account = decide(book, peer, data, entry.time, read=read)
     if isinstance(account, str):
         raise Refusal(account, "The rules reject this transfer.")
-    _decision(book, peer, entry, data, reason=None)
+    silent = _decision(book, peer, entry, data, reason=None)
     payee, minutes = _pair_credit(entry, first=clearing(peer.peer))
     if payee != account.account or minutes != data.minutes:
         raise Refusal("posting_invalid", "The postings are not those of the message.")
     book.change_debt(peer, -data.minutes, 0)
     account.balance += data.minutes
-    if data.claim is not UNSET:
+    if data.claim is not UNSET and data.claim in book.sent_claims:
         end_sent_claim(book, data.claim)
-    note_said_again(peer, data.transfer)
-    advance_outgoing(peer, entry)
-    advance_incoming(book, peer, chain)
+    _decided(book, peer, entry, data, chain, silent=silent)
 
 
 def rejected(book: Book, entry: e.TransferRejected, read: Read) -> None:
@@ -168,9 +179,25 @@ def rejected(book: Book, entry: e.TransferRejected, read: Read) -> None:
         raise Refusal("posting_invalid", "A rejection moves no minutes.")
     if reason != entry.data.reason:
         raise Refusal("segment_invalid", f"The rules do not reject this transfer for {entry.data.reason}.")
-    _decision(book, peer, entry, data, reason=entry.data.reason)
+    silent = _decision(book, peer, entry, data, reason=entry.data.reason)
+    _decided(book, peer, entry, data, chain, silent=silent)
+
+
+def _decided(
+    book: Book,
+    peer: PeerState,
+    entry: e.TransferReceived | e.TransferRejected,
+    data: m.Sent,
+    chain: bytes,
+    *,
+    silent: bool,
+) -> None:
+    """Both streams move on, of which ours only when the decision is new."""
     note_said_again(peer, data.transfer)
-    advance_outgoing(peer, entry)
+    if silent:
+        take_forced(book, peer, data.transfer)
+    else:
+        advance_outgoing(peer, entry)
     advance_incoming(book, peer, chain)
 
 
@@ -181,16 +208,24 @@ def _decision(
     data: m.Sent,
     *,
     reason: str | None,
-) -> None:
+) -> bool:
+    """Check what the entry answers; returns whether it answers nothing, because the peer has the answer already."""
+    if entry.data.transfer != data.transfer:
+        raise Refusal("segment_invalid", "The decision is not about the message that caused it.")
+    if is_silent(book, data.transfer):
+        if entry.out is not UNSET:
+            raise Refusal("segment_invalid", "The peer heard this decision before; it is not sent again.")
+        return True
     answer = outgoing_message(book, peer, entry)
     expected = m.TransferReceivedMessage if reason is None else m.TransferRejectedMessage
-    if type(answer) is not expected or entry.data.transfer != data.transfer:
+    if type(answer) is not expected:
         raise Refusal("segment_invalid", "The decision is not about the message that caused it.")
     found = answer.data
     assert isinstance(found, m.Received | m.Rejected)
     said = found.reason if isinstance(found, m.Rejected) else None
     if (found.transfer, found.minutes, said) != (data.transfer, data.minutes, reason):
         raise Refusal("segment_invalid", "The decision sent is not the decision written.")
+    return False
 
 
 def sent_data(message: m.AnyMessage, peer: PeerState, position: int) -> m.Sent:

@@ -11,6 +11,7 @@ Source: design page 3, "Claim"; page 2, "Transfer between towns"; PROTOCOL.md D8
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, get_args
@@ -35,7 +36,8 @@ from timebank_contracts.rules_claims import (
     open_claim,
     put_claim,
 )
-from timebank_contracts.rules_generations import is_born_there, note_said_again, was_said
+from timebank_contracts.rules_generations import is_born_there, note_said_again, was_said, we_said
+from timebank_contracts.rules_returning import is_silent, take_forced
 from timebank_contracts.rules_streams import (
     advance_incoming,
     advance_outgoing,
@@ -103,6 +105,9 @@ def claimed_data(message: m.AnyMessage, peer: PeerState, position: int) -> m.Cla
 
 def judge_claim(book: Book, peer: PeerState, data: m.Claimed, time: str) -> Account | str:
     """Whom a peer's claim is put to, or why it is put to nobody; the order of the reasons is part of the rules."""
+    forced = book.forced.get(data.claim)
+    if forced is not None and forced.outcome == "refused":
+        return forced.reason
     alias = book.aliases.get(data.receiver)
     if alias is None or alias.audience not in (None, peer.peer):
         return "alias_unknown"
@@ -140,7 +145,9 @@ def claim_received(book: Book, entry: e.ClaimReceived) -> None:
         peer=peer.peer,
         alias=data.giver,
     )
-    put_claim(book, data.claim, claim)
+    before = take_forced(book, peer, data.claim)
+    if before != "paid":
+        put_claim(book, data.claim, replace(claim, disputed=before == "disputed"))
     note_said_again(peer, data.claim)
     advance_incoming(book, peer, chain)
 
@@ -152,9 +159,17 @@ def claim_refused(book: Book, entry: e.ClaimRefusedEntry) -> None:
     reason = judge_claim(book, peer, data, entry.time)
     if reason != entry.data.reason or entry.data.claim != data.claim:
         raise Refusal("segment_invalid", f"The rules do not refuse this claim for {entry.data.reason}.")
+    if is_silent(book, data.claim):
+        if entry.out is not UNSET:
+            raise Refusal("segment_invalid", "The peer heard this before; it is not sent again.")
+        take_forced(book, peer, data.claim)
+        note_said_again(peer, data.claim)
+        advance_incoming(book, peer, chain)
+        return
     answer = outgoing_message(book, peer, entry)
     if not isinstance(answer, m.ClaimDisputedMessage) or answer.data != m.Disputed(claim=data.claim, reason=reason):
         raise Refusal("segment_invalid", "The answer sent is not the one written.")
+    take_forced(book, peer, data.claim)
     note_said_again(peer, data.claim)
     advance_outgoing(peer, entry)
     advance_incoming(book, peer, chain)
@@ -256,7 +271,9 @@ def _disputed_there(book: Book, entry: e.ClaimDisputedEntry) -> None:
     advance_incoming(book, peer, chain)
 
 
-def named_claim(book: Book, message: m.AnyMessage, peer: PeerState, position: int) -> str:
+def named_claim(
+    book: Book, message: m.AnyMessage, peer: PeerState, position: int, *, ended: Mapping[str, int] | None = None
+) -> str:
     """The claim that a peer withdraws (its own) or disputes (ours); raises `Breach` when there never was one."""
     assert isinstance(message, m.ClaimWithdrawnMessage | m.ClaimDisputedMessage)
     me = book.me
@@ -266,10 +283,9 @@ def named_claim(book: Book, message: m.AnyMessage, peer: PeerState, position: in
         raise Breach("claim_unfounded", position, str(error)) from error
     if isinstance(message, m.ClaimWithdrawnMessage):
         theirs = (name.node, name.peer) == (peer.peer, me.node)
-        is_known = theirs and was_said(peer, name.generation, name.position, last=position - 1)
+        is_known = theirs and was_said(peer, name.generation, name.position, last=position - 1, ended=ended)
     else:
-        ours = (name.node, name.generation, name.peer) == (me.node, me.generation, peer.peer)
-        is_known = ours and 1 <= name.position <= peer.outgoing.n
+        is_known = we_said(book, peer, name)
     if not is_known:
         raise Breach("claim_unfounded", position, "There never was a claim of this id.")
     return message.data.claim

@@ -11,6 +11,8 @@ Source: design page 2, "Rollback and generations"; PROTOCOL.md X1 to X6.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import UNSET
 
 from timebank_contracts import entries as e
@@ -40,6 +42,7 @@ def generation_closed(book: Book, entry: e.PeerGenerationClosed) -> None:
         raise Refusal("segment_invalid", f"This journal applied {peer.incoming.n} messages of that generation.")
     # Never changed in place: a layer over the book shares it.
     peer.ended = {**peer.ended, data.generation: data.last_in}
+    peer.endings = {**peer.endings, data.generation: peer.incoming}
 
 
 def check_generation(peer: PeerState, data: e.Peer) -> None:
@@ -99,7 +102,24 @@ def note_said_again(peer: PeerState, name: str) -> None:
         peer.ended = {**peer.ended, again.generation: again.position}
 
 
-def was_said(peer: PeerState, generation: str, position: int, *, last: int) -> bool:
-    """Whether this journal applied that position of the peer's stream; `last`: of the present generation."""
-    until = peer.ended.get(generation, last if generation == peer.generation else 0)
+def we_said(book: Book, peer: PeerState, name: TransferName) -> bool:
+    """Whether a transfer or claim of this id went from here to the peer, in this generation or an earlier one."""
+    me = book.me
+    until = peer.outgoing.n if name.generation == me.generation else peer.own_ended.get(name.generation, 0)
+    return (name.node, name.peer) == (me.node, peer.peer) and 1 <= name.position <= until
+
+
+def was_said(
+    peer: PeerState, generation: str, position: int, *, last: int, ended: Mapping[str, int] | None = None
+) -> bool:
+    """Whether this journal applied that position of the peer's stream.
+
+    Args:
+        peer: whose stream.
+        generation: the peer's.
+        position: in the stream of that generation.
+        last: of the present generation.
+        ended: of the closed ones, where messages that are not applied yet count too.
+    """
+    until = (peer.ended if ended is None else ended).get(generation, last if generation == peer.generation else 0)
     return 1 <= position <= until

@@ -48,7 +48,11 @@ def money_recorded(book: Book, entry: e.MoneyRecordedEntry, read: Callable[[int]
 def _corrected(book: Book, data: e.MoneyRecorded, name: str, read: Callable[[int], e.Entry | None]) -> int:
     """Position of the record that is taken back whole; raises unless the correction is its opposite."""
     position = parse_transfer(name).position
-    if name != local_transfer(book.me, position) or position >= book.n or position in book.money_corrected:
+    if (
+        name != local_transfer(book.identity_at(position), position)
+        or position >= book.n
+        or position in book.money_corrected
+    ):
         raise Refusal("money_unknown")
     found = read(position)
     if not isinstance(found, e.MoneyRecordedEntry) or found.data.corrects is not UNSET:
@@ -63,10 +67,13 @@ def _corrected(book: Book, data: e.MoneyRecorded, name: str, read: Callable[[int
 def transfer_at(book: Book, entry: e.Entry | None) -> str | None:
     """Id of the transfer that an entry of this journal began here, or None."""
     if isinstance(entry, e.TransferPosted):
-        return local_transfer(book.me, entry.n)
+        return local_transfer(book.identity_at(entry.n), entry.n)
     if isinstance(entry, e.TransferReceived):
         return entry.data.transfer
-    if isinstance(entry, e.TransferSent) and entry.out is not UNSET:
-        message = decode_message(bytes(entry.out))
-        return message.data.transfer if isinstance(message, TransferSentMessage) else None
-    return None
+    raw = entry.out if isinstance(entry, e.TransferSent) else UNSET
+    if isinstance(entry, e.MessageRecoveredEntry):
+        raw = entry.in_
+    if raw is UNSET:
+        return None
+    message = decode_message(bytes(raw))
+    return message.data.transfer if isinstance(message, TransferSentMessage) else None

@@ -53,10 +53,11 @@ def check_refund(book: Book, entry: e.TransferSent, data: m.Sent, read: Read) ->
 def payer_of(book: Book, peer: PeerState, data: m.Sent, read: Read) -> Account | None:
     """The account that paid what a peer's refund gives back; None when no transfer of that id was sent to it."""
     assert data.refunds_at is not UNSET
-    found = read(data.refunds_at) if data.refunds_at < book.n else None
-    if not isinstance(found, e.TransferSent) or found.postings is UNSET or found.data.peer != peer.peer:
+    at = book.recovered_at.get(str(data.refunds), data.refunds_at)
+    found = read(at) if at < book.n else None
+    if not isinstance(found, e.TransferSent | e.MessageRecoveredEntry) or found.data.peer != peer.peer:
         return None
-    if found.out is UNSET or _sent_data(found).transfer != data.refunds:
+    if found.postings is UNSET or _sent_data(found).transfer != data.refunds:
         return None
     return book.accounts[found.postings[0][0]]
 

@@ -36,7 +36,7 @@ def reversal_target(book: Book, transfer: str) -> int:
         raise Refusal("transfer_unknown") from error
     if name.peer is not None:
         raise Refusal("not_reversible")
-    if transfer != local_transfer(book.me, name.position) or name.position >= book.n:
+    if transfer != local_transfer(book.identity_at(name.position), name.position) or name.position >= book.n:
         raise Refusal("transfer_unknown")
     return name.position
 

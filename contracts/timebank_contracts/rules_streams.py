@@ -17,6 +17,7 @@ from timebank_contracts.errors import BREACHES, Breach, Malformed, Refusal
 from timebank_contracts.names import clearing, transit
 from timebank_contracts.protocol_versions import sendable_types
 from timebank_contracts.rules_generations import begin_generation, check_generation
+from timebank_contracts.rules_returning import returning_to
 from timebank_contracts.segments import PROTOCOL_VERSION, SegmentStatement, is_signed_by, open_statement
 from timebank_contracts.state import Account, Book, PeerState, PendingSegment
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
@@ -24,6 +25,10 @@ from timebank_contracts.streams import StreamHead, chain_next, chain_start
 
 class Stale(Refusal):
     """The peer answers another generation of this node than this one."""
+
+
+class TooEarly(Refusal):
+    """What this node lost with the peer is not put back yet: its segment is asked for again."""
 
 
 def registry_accepted(book: Book, entry: e.RegistryAcceptedEntry) -> None:
@@ -74,6 +79,7 @@ def peer_changed(book: Book, entry: e.PeerChanged) -> None:
             incoming=StreamHead(0, starts[0]),
             outgoing=StreamHead(0, starts[1]),
             unheard={0: starts[1]},
+            returning=returning_to(book, data.peer),
         )
         _note_policy(book.peers[data.peer], data)
         return
@@ -151,6 +157,8 @@ def check_statement(book: Book, statement: SegmentStatement) -> PeerState:
         raise Refusal("segment_invalid", "The segment is of another generation of this peer than the open one.")
     if peer.frozen:
         raise Refusal("stream_frozen")
+    if peer.returning is not None and not peer.returning.takes:
+        raise TooEarly("peer_recovering")
     return peer
 
 
@@ -185,7 +193,7 @@ def incoming_message(book: Book, entry: e.Entry) -> tuple[PeerState, m.AnyMessag
         UnknownType: a later version's message.
     """
     pending = book.pending
-    if pending is None or entry.in_ is UNSET:
+    if pending is None or pending.own or entry.in_ is UNSET:
         raise Refusal("segment_pending", "This entry follows from a peer's message, and there is none.")
     peer = book.peers[pending.peer]
     if entry.by.kind != "peer" or entry.by.id != peer.peer:
@@ -221,6 +229,8 @@ def outgoing_message(book: Book, peer: PeerState, entry: e.Entry) -> m.AnyMessag
     expected = (me.node, peer.peer, m.message_id(peer.peer, me.generation, peer.outgoing.n + 1), entry.time)
     if (message.source, message.subject, message.id, message.time) != expected:
         raise Refusal("segment_invalid", f"Expected was the message {expected[2]}.")
+    if entry.in_ is UNSET and peer.returning is not None:
+        raise Refusal("peer_recovering")
     # A decision answers what the peer itself began, and is never withheld.
     if entry.in_ is UNSET and str(type(message).__struct_config__.tag) not in sendable_types(peer.protocols):
         raise Refusal("peer_needs_upgrade")

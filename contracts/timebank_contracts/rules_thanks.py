@@ -5,6 +5,7 @@ Source: design page 10, "Thanks"; PROTOCOL.md D13, D14.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -16,7 +17,7 @@ from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.moments import parse_time, show_time
 from timebank_contracts.names import parse_transfer
 from timebank_contracts.rules_claims import check_person
-from timebank_contracts.rules_generations import was_said
+from timebank_contracts.rules_generations import was_said, we_said
 from timebank_contracts.rules_money import transfer_at
 from timebank_contracts.rules_refunds import Read
 from timebank_contracts.rules_streams import advance_incoming, advance_outgoing, incoming_message, outgoing_message
@@ -55,7 +56,7 @@ def _peer_told(book: Book, entry: e.ThanksGivenEntry, began: e.Entry) -> PeerSta
         if entry.out is not UNSET:
             raise Refusal("segment_invalid", "Thanks within the town send no message.")
         return None
-    ours = "payer" if isinstance(began, e.TransferSent) else "payee"
+    ours = "payer" if isinstance(began, e.TransferSent | e.MessageRecoveredEntry) else "payee"
     if entry.data.side != ours:
         raise Refusal("purpose_invalid", "Each town thanks for its own side.")
     name = began.data.peer if isinstance(began, e.TransferSent) else began.by.id
@@ -67,7 +68,9 @@ def _peer_told(book: Book, entry: e.ThanksGivenEntry, began: e.Entry) -> PeerSta
     return peer
 
 
-def thanked_side(book: Book, message: m.AnyMessage, peer: PeerState, position: int) -> str:
+def thanked_side(
+    book: Book, message: m.AnyMessage, peer: PeerState, position: int, *, ended: Mapping[str, int] | None = None
+) -> str:
     """Which side of a transfer between the two towns a peer thanks for; raises `Breach` when there never was one."""
     assert isinstance(message, m.ThanksGivenMessage)
     me = book.me
@@ -75,11 +78,10 @@ def thanked_side(book: Book, message: m.AnyMessage, peer: PeerState, position: i
         name = parse_transfer(message.data.transfer)
     except Malformed as error:
         raise Breach("thanks_unfounded", position, str(error)) from error
-    born = (name.node, name.generation, name.peer)
-    if born == (me.node, me.generation, peer.peer) and 1 <= name.position <= peer.outgoing.n:
+    if we_said(book, peer, name):
         return "payee"
     theirs = (name.node, name.peer) == (peer.peer, me.node)
-    if theirs and was_said(peer, name.generation, name.position, last=position - 1):
+    if theirs and was_said(peer, name.generation, name.position, last=position - 1, ended=ended):
         return "payer"
     raise Breach("thanks_unfounded", position, "There never was a transfer of this id between the two towns.")
 

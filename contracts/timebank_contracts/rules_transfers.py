@@ -35,7 +35,7 @@ PURPOSES: Final[dict[str, Side]] = {
     "pot": Side(PAYABLE_KINDS, _POT, by_broker=False),
     "support": Side(_POT, PAYABLE_KINDS, by_broker=True),
     "grant": Side(frozenset({"grant"}), _ANY, by_broker=True),
-    "correction": Side(_ANY, _ANY, by_broker=True),
+    "correction": Side(_ANY | {"lost"}, _ANY | {"lost"}, by_broker=True),
     "opening": Side(_ANY | {"opening"}, _ANY | {"opening"}, by_broker=True),
 }
 _GROUP: Final = Side(_ANY, _ANY, by_broker=False)

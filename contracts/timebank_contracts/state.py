@@ -123,6 +123,55 @@ class PendingSegment:
     peer: str
     until: int
     head: bytes
+    own: bool = False
+    """It is one that this node sent in its previous generation, and lost."""
+
+
+@dataclass(slots=True, frozen=True)
+class Predecessor:
+    """The generation that this one goes on from, after state was lost."""
+
+    generation: str
+    registry: int
+    """The version that names the new generation."""
+    event_keys: tuple[bytes, ...]
+    """All that the registry ever gave it."""
+
+
+@dataclass(slots=True, frozen=True)
+class Returning:
+    """What is still to be put back with one peer, after this node lost state (PROTOCOL.md X7 to X12)."""
+
+    generation: str
+    """The previous one."""
+    said: StreamHead
+    """Its stream to the peer, as far as it was restored or recovered."""
+    restored: int
+    """Its last message that was restored."""
+    chains: dict[int, bytes]
+    """Chain values of what was restored and is not known to be heard. Never changed in place."""
+    until: int = -1
+    """Its last message that the peer applied; −1: the peer has not said so."""
+    repeated: int = 0
+    """Its last message that the peer applied, or that was said again in the new stream."""
+    forced: int = 0
+    """Recovered decisions about what the peer sent, which is still to be taken from its stream again."""
+
+    @property
+    def takes(self) -> bool:
+        """Whether the peer's stream may be taken: all of the own one is put back."""
+        return self.until >= 0 and self.repeated >= self.restored
+
+
+@dataclass(slots=True, frozen=True)
+class Forced:
+    """What this node once decided about something of a peer's, and lost."""
+
+    peer: str
+    outcome: str
+    """received, rejected, refused or disputed; paid: a claim whose payment was recovered."""
+    reason: str = ""
+    minutes: int = 0
 
 
 @dataclass(slots=True)
@@ -152,6 +201,12 @@ class PeerState:
     """Protocol versions that the peer speaks."""
     ended: dict[str, int] = field(default_factory=dict)
     """Closed generation of the peer → the highest position of its stream that happened. Never changed in place."""
+    endings: dict[str, StreamHead] = field(default_factory=dict)
+    """Closed generation of the peer → what was applied of its stream when it was closed. Never changed in place."""
+    own_ended: dict[str, int] = field(default_factory=dict)
+    """Earlier generation of this node → the last message to the peer that this journal has. Never changed in place."""
+    returning: Returning | None = None
+    """Until all is put back, nothing but decisions is sent to the peer."""
 
     @property
     def has_ended(self) -> bool:
@@ -169,6 +224,10 @@ class Book:
     """What a journal says so far. `n` is the position of the next entry."""
 
     identity: Identity | None = None
+    began: dict[str, int] = field(default_factory=dict)
+    """Generation → journal position of its `node.opened`, in their order."""
+    previous: Predecessor | None = None
+    """What the present generation goes on from, when state was lost."""
     n: int = 0
     time: str = ""
     rules: int = 0
@@ -201,6 +260,18 @@ class Book:
     money_corrected: set[int] = field(default_factory=set)
     """Journal positions of money records that were taken back."""
     pending: PendingSegment | None = None
+    forced: dict[str, Forced] = field(default_factory=dict)
+    """Transfer or claim of a peer's → what was decided of it before state was lost."""
+    recovered_at: dict[str, int] = field(default_factory=dict)
+    """Transfer that was recovered → journal position of its entry now."""
+
+    def identity_at(self, position: int) -> Identity:
+        """The identity under which the entry at a position of this journal was written."""
+        found = self.me
+        for generation, first in self.began.items():
+            if first <= position:
+                found = found._replace(generation=generation)
+        return found
 
     @property
     def me(self) -> Identity:

@@ -19,7 +19,7 @@ from timebank_contracts.rules_claims import days_after
 
 def name_of_next(town: PaperTown, peer: str) -> str:
     """The transfer or claim that the town's next message to a peer begins."""
-    return federated_transfer(town.node, "g1", peer, len(town.sent.get(peer, [])) + 1)
+    return federated_transfer(town.node, town.book.me.generation, peer, len(town.sent.get(peer, [])) + 1)
 
 
 def claim_there(town: PaperTown, peer: str, account: str, addresses: tuple[str, str], minutes: int, **said: Any) -> str:

@@ -24,6 +24,7 @@ from timebank_contracts.names import clearing, federated_transfer, local_transfe
 from timebank_contracts.rules_between import decide
 from timebank_contracts.rules_claims_between import judge_claim
 from timebank_contracts.rules_closing import closing_postings
+from timebank_contracts.rules_returning import is_silent
 from timebank_contracts.rules_reversal import reversal_postings
 from timebank_contracts.rules_thanks import thanked_side
 from timebank_contracts.state import PeerState
@@ -52,6 +53,8 @@ class PaperTown:
         self.entries: list[e.Entry] = []
         self.journal: list[bytes] = []
         self.sent: dict[str, list[bytes]] = {}
+        self.taken: dict[str, list[bytes]] = {}
+        """By peer and generation, as `barry/g1`: the segments that brought something new."""
         self.event_key = make_key(f"{node} event key")
         self.log_key = make_key(f"{node} log key")
         self.waited = timedelta()
@@ -153,7 +156,7 @@ class PaperTown:
         """The CloudEvents attributes of the next message to a peer."""
         position = len(self.sent.get(peer, [])) + 1
         return {
-            "id": m.message_id(peer, "g1", position),
+            "id": m.message_id(peer, self.book.me.generation, position),
             "source": self.node,
             "specversion": "1.0",
             "subject": peer,
@@ -162,7 +165,7 @@ class PaperTown:
 
     def send(self, payer: str, peer: str, payee: str, minutes: int, **said: Any) -> str:
         """A gift to an alias in another town; `said` replaces fields of the message. Returns the transfer's id."""
-        transfer = federated_transfer(self.node, "g1", peer, len(self.sent.get(peer, [])) + 1)
+        transfer = federated_transfer(self.node, self.book.me.generation, peer, len(self.sent.get(peer, [])) + 1)
         tag = sha256(f"tag {transfer}".encode()).hexdigest()[:30]
         fields: dict[str, Any] = {
             "transfer": transfer,
@@ -183,16 +186,17 @@ class PaperTown:
         """The messages `first` to `last` of the stream to a peer, cut and signed now; `said` replaces what is said."""
         sent = self.sent.get(peer, [])
         stop = len(sent) if last is None else last
-        start = chain_start(network=self.book.me.network, sender=self.node, generation="g1", receiver=peer)
+        me, known = self.book.me, self.book.peers[peer]
+        start = chain_start(network=me.network, sender=self.node, generation=me.generation, receiver=peer)
         chain = [start, *fold(start, sent)][first - 1]
-        heard = self.book.peers[peer].incoming
+        heard = known.incoming
         tree = self.tree()
         fields: dict[str, Any] = {
-            "identity": self.book.me,
+            "identity": me,
             "to": peer,
             "after": StreamHead(first - 1, chain),
             "messages": sent[first - 1 : stop],
-            "heard": segments.Heard(generation="g1", n=heard.n, chain=heard.chain.hex()),
+            "heard": segments.Heard(generation=known.generation, n=heard.n, chain=heard.chain.hex()),
             "registry": 1,
             "size": tree.size,
             "root": tree.root(),
@@ -206,7 +210,9 @@ class PaperTown:
         judged = judge_segment(self.book, segment)
         if not isinstance(judged, Fresh):
             return []
-        by = e.Actor(kind="peer", id=segment.statement.from_)
+        said = segment.statement
+        self.taken.setdefault(f"{said.from_}/{said.generation}", []).append(raw)
+        by = e.Actor(kind="peer", id=said.from_)
         first = len(self.entries)
         self.write(e.SegmentAcceptedEntry, e.SegmentAccepted(envelope=Raw(segment.envelope)), by=by)
         for message in judged.messages:
@@ -240,7 +246,8 @@ class PaperTown:
                     return self.write(e.ClaimReceived, e.ClaimPut(claim=data.claim, account=judged.account), **rest)
                 reason: Any = judged
                 no = m.Disputed(claim=data.claim, reason=reason)
-                out = Raw(m.encode_message(m.ClaimDisputedMessage(**self.envelope(peer.peer), data=no)))
+                silent = is_silent(self.book, data.claim)
+                out = UNSET if silent else self.tell(peer.peer, m.ClaimDisputedMessage, no)
                 return self.write(e.ClaimRefusedEntry, e.ClaimRefused(claim=data.claim, reason=reason), out=out, **rest)
             case m.ClaimWithdrawnMessage(data=withdrawn):
                 return self.write(e.ClaimWithdrawn, e.ClaimNamed(claim=withdrawn.claim), **rest)
@@ -257,14 +264,15 @@ class PaperTown:
 
     def _decide(self, peer: str, data: m.Sent, rest: dict[str, Any]) -> e.Entry:
         judged = decide(self.book, self.book.peers[peer], data, self.now, read=self.entries.__getitem__)
+        silent = is_silent(self.book, data.transfer)
         if isinstance(judged, str):
             reason: Any = judged
             no = m.Rejected(transfer=data.transfer, minutes=data.minutes, reason=reason)
-            out = Raw(m.encode_message(m.TransferRejectedMessage(**self.envelope(peer), data=no)))
+            out = UNSET if silent else self.tell(peer, m.TransferRejectedMessage, no)
             returned = e.Returned(transfer=data.transfer, reason=reason)
             return self.write(e.TransferRejected, returned, out=out, **rest)
         yes = m.Received(transfer=data.transfer, minutes=data.minutes)
-        out = Raw(m.encode_message(m.TransferReceivedMessage(**self.envelope(peer), data=yes)))
+        out = UNSET if silent else self.tell(peer, m.TransferReceivedMessage, yes)
         postings = [(clearing(peer), -data.minutes), (judged.account, data.minutes)]
         return self.write(e.TransferReceived, e.Settled(transfer=data.transfer), postings=postings, out=out, **rest)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from timebank_contracts.cut import (
+    StreamName,
     TownAtCut,
     TownMarks,
     UnderWay,
@@ -24,20 +27,22 @@ def town(node: str, *, others: int, clearing: int = 0, transit: int = 0) -> Town
 
 
 def test_a_town_that_heard_too_much_is_shortened_to_before_that_message() -> None:
-    sender = TownMarks("aberdare", size=10, out={"barry": [4, 8]})
-    receiver = TownMarks("barry", size=20, taken={"aberdare": [5, 9, 15]})
+    sender = TownMarks("aberdare", size=10, out={StreamName("g1", "barry"): [4, 8]})
+    receiver = TownMarks("barry", size=20, taken={StreamName("g1", "aberdare"): [5, 9, 15]})
     assert greatest_cut([sender, receiver]) == {"aberdare": 10, "barry": 15}
 
 
 def test_shortening_one_town_shortens_those_that_heard_it() -> None:
     first = TownMarks("aberdare", size=1)
-    second = TownMarks("barry", size=9, taken={"aberdare": [3]}, out={"cardiff": [2, 5]})
-    third = TownMarks("cardiff", size=9, taken={"barry": [6, 7]})
+    second = TownMarks(
+        "barry", size=9, taken={StreamName("g1", "aberdare"): [3]}, out={StreamName("g1", "cardiff"): [2, 5]}
+    )
+    third = TownMarks("cardiff", size=9, taken={StreamName("g1", "barry"): [6, 7]})
     assert greatest_cut([first, second, third]) == {"aberdare": 1, "barry": 3, "cardiff": 7}
 
 
 def test_an_unknown_peer_bounds_nothing() -> None:
-    assert greatest_cut([TownMarks("barry", size=9, taken={"elsewhere": [3]})]) == {"barry": 9}
+    assert greatest_cut([TownMarks("barry", size=9, taken={StreamName("g1", "elsewhere"): [3]})]) == {"barry": 9}
 
 
 def test_a_transfer_nobody_decided_is_in_the_network_sum_and_not_in_the_pair() -> None:
@@ -76,12 +81,12 @@ positions = st.lists(st.integers(0, 30), max_size=8, unique=True).map(sorted)
 def test_the_greatest_cut_is_consistent_and_no_entry_can_be_added(
     a_out: list[int], a_in: list[int], b_out: list[int], b_in: list[int], a_size: int, b_size: int
 ) -> None:
-    a = TownMarks("aa", size=a_size, out={"bb": a_out}, taken={"bb": a_in})
-    b = TownMarks("bb", size=b_size, out={"aa": b_out}, taken={"aa": b_in})
+    a = TownMarks("aa", size=a_size, out={StreamName("g1", "bb"): a_out}, taken={StreamName("g1", "bb"): a_in})
+    b = TownMarks("bb", size=b_size, out={StreamName("g1", "aa"): b_out}, taken={StreamName("g1", "aa"): b_in})
 
     def consistent(one: int, other: int) -> bool:
-        a_heard = a.taken_from("bb", one) <= b.written_to("aa", other)
-        return a_heard and b.taken_from("aa", other) <= a.written_to("bb", one)
+        heard = bisect_left(a_in, one) <= b.written_to("aa", "g1", other)
+        return heard and bisect_left(b_in, other) <= a.written_to("bb", "g1", one)
 
     found = greatest_cut([a, b])
     cuts = [(one, other) for one in range(a_size + 1) for other in range(b_size + 1) if consistent(one, other)]

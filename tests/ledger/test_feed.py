@@ -123,12 +123,11 @@ def test_a_page_may_be_empty_before_the_end_and_says_how_far_it_looked(town: Tow
     length = OPENING + 2 * feed.WINDOWS_MAX
     _exchange(town, 2 * feed.WINDOWS_MAX)
     town.index.advance_to(length)
-    identity, after, looks = town.app.state.edge.identity, OPENING - 1, []
+    after, looks = OPENING - 1, []
     for _ in range(3):
         page = make_page(
             town.index,
             town.journal,
-            identity,
             accounts={"pot"},
             after=after,
             stop=length,
@@ -171,7 +170,6 @@ def test_following_gives_each_event_once_and_in_order_whatever_the_pages(
                 page = make_page(
                     index,
                     town.journal,
-                    identity,
                     accounts=accounts,
                     after=after,
                     stop=stop,

@@ -115,7 +115,7 @@ def test_a_report_s_memory_does_not_grow_with_its_length(town: Town) -> None:
         pieces = {
             "csv": lambda: statement_csv(sheet, "plain"),
             "page": lambda: statement_page(sheet, reader),
-            "hledger": lambda: journal_text(index, town.journal, edge.identity, period, zone=zone),
+            "hledger": lambda: journal_text(index, town.journal, period, zone=zone),
         }
         tracemalloc.start()
         try:

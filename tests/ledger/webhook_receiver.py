@@ -100,7 +100,7 @@ def sender_of(
     return WebhookSender(
         store or town.webhooks,
         Outlet(monotonic=town.clock.monotonic, tls=trusted, allow_loopback=True),
-        Source(town.index, town.journal, town.writer.tail, lambda: town.app.state.edge.identity),
+        Source(town.index, town.journal, town.writer.tail),
         clock=town.clock,
         chance=chance,
         on_attempt=on_attempt,

@@ -19,16 +19,18 @@ from timebank_contracts.names import Identity, parse_transfer
 from timebank_contracts.tokens import Caller
 from timebank_ledger.access import may_see
 from timebank_ledger.edge import Edge
-from timebank_ledger.index_rows import DECISIONS, transfer_of
+from timebank_ledger.index_rows import transfer_of
 from timebank_ledger.replay import read_entry
 from timebank_ledger.statement import Line, Statement
 from timebank_ledger.writer import Written
 
 SAID_MAX = 10_000
 """Entries about one transfer or claim that are looked at, the last ones; hundreds of records of money may be there."""
+_ABOUT = m.TransferSentMessage | m.TransferReceivedMessage | m.TransferRejectedMessage
 _STATES: dict[type[e.Entry], h.TransferState] = {
     e.TransferPosted: "posted",
     e.TransferSent: "sent",
+    e.MessageRecoveredEntry: "sent",
     e.TransferSettled: "settled",
     e.TransferReturned: "returned",
     e.TransferReceived: "received",
@@ -50,7 +52,8 @@ def transfer_answer(identity: Identity, entry: e.Entry) -> h.Transfer:
 
 def transfer_fields(identity: Identity, entry: e.Entry) -> dict[str, Any]:
     """The same as the fields of `Transfer`: where thousands are answered, nobody judges our own words again."""
-    message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
+    raw = entry.in_ if isinstance(entry, e.MessageRecoveredEntry) else entry.out
+    message = None if raw is UNSET else m.decode_message(bytes(raw))
     transfer = transfer_of(identity, entry, message)
     assert transfer is not None, "an entry about a transfer"
     claim = entry.data.claim if isinstance(entry, e.TransferPosted | e.TransferSent) else UNSET
@@ -76,7 +79,7 @@ def _postings(entry: e.Entry) -> list[tuple[str, int]] | None:
 
 
 def _minutes(entry: e.Entry, message: m.AnyMessage | None) -> int:
-    if isinstance(message, DECISIONS):
+    if isinstance(message, _ABOUT):
         return message.data.minutes
     assert entry.postings is not UNSET
     return sum(minutes for _, minutes in entry.postings if minutes > 0)
@@ -94,15 +97,14 @@ def transfer_now(edge: Edge, caller: Caller, transfer: str) -> h.Transfer:
     Raises:
         Refusal: `transfer_unknown`, also for one that the caller may not see.
     """
-    identity = edge.identity
     index = edge.indexed()
     outcome = index.outcome(transfer)
-    first = _first_position(edge, identity, transfer)
+    first = _first_position(edge, transfer)
     entries = [read_entry(edge.writer.journal, position) for position in (first, outcome) if position is not None]
     found = [entry for entry in entries if entry is not None]
     if not found or not any(_sees(caller, entry) for entry in found):
         raise Refusal("transfer_unknown")
-    began, now = transfer_answer(identity, found[0]), transfer_answer(identity, found[-1])
+    began, now = (transfer_answer(edge.identity_at(entry.n), entry) for entry in (found[0], found[-1]))
     changed: dict[str, object] = {"state": now.state, "reason": now.reason}
     if began.postings is not None:
         changed["postings"] = [posting for posting in began.postings if may_see(caller, posting[0])]
@@ -133,27 +135,28 @@ def _taken_back(edge: Edge, began: h.Transfer) -> dict[str, object]:
 
 def first_entry(edge: Edge, transfer: str) -> e.Entry | None:
     """The entry that began a transfer in this journal: posted, sent or received; None when there is none."""
-    position = _first_position(edge, edge.identity, transfer)
+    position = _first_position(edge, transfer)
     if position is None:
         position = edge.indexed().outcome(transfer)
     entry = None if position is None else read_entry(edge.writer.journal, position)
-    return entry if isinstance(entry, e.TransferPosted | e.TransferSent | e.TransferReceived) else None
+    began = e.TransferPosted | e.TransferSent | e.MessageRecoveredEntry | e.TransferReceived
+    return entry if isinstance(entry, began) else None
 
 
-def _first_position(edge: Edge, identity: Identity, transfer: str) -> int | None:
+def _first_position(edge: Edge, transfer: str) -> int | None:
     """Journal position of the entry that began a transfer here; None for a peer's, which begins with its decision."""
     name = parse_transfer(transfer)
-    if (name.node, name.generation) != (identity.node, identity.generation):
+    if name.node != edge.identity.node:
         return None
     if name.peer is not None:
-        outs = edge.indexed().outs(name.peer, after=name.position - 1, limit=1)
-        position = outs[0].position if outs and outs[0].n == name.position else None
+        position = edge.indexed().sent_at(name.peer, name.generation, name.position)
     else:
-        position = name.position if name.position < edge.length else None
+        is_ours = name.position < edge.length and edge.identity_at(name.position).generation == name.generation
+        position = name.position if is_ours else None
     if position is None:
         return None
     entry = read_entry(edge.writer.journal, position)
-    return position if isinstance(entry, e.TransferPosted | e.TransferSent) else None
+    return position if isinstance(entry, e.TransferPosted | e.TransferSent | e.MessageRecoveredEntry) else None
 
 
 def _sees(caller: Caller, entry: e.Entry) -> bool:

@@ -17,7 +17,7 @@ from timebank_contracts import http_answers
 from timebank_contracts import http_claims as h
 from timebank_contracts.errors import Refusal
 from timebank_contracts.http import PayeeThere
-from timebank_contracts.names import TRANSFER_PATTERN, local_transfer, parse_transfer
+from timebank_contracts.names import TRANSFER_PATTERN, parse_transfer
 from timebank_contracts.state import Claim, SentClaim
 from timebank_contracts.tokens import Caller
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
@@ -25,9 +25,10 @@ from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor, check_account, may_see
 from timebank_ledger.answers import SAID_MAX, only_entry, transfer_answer
 from timebank_ledger.api_transfers import asking_of
-from timebank_ledger.asked import command_head, confirmed_by, new_alias, payer_tag
+from timebank_ledger.asked import command_head, confirmed_by, new_alias
 from timebank_ledger.claims import Begun, accounts_in, claim_answer, claim_now, confirmed_at
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheDryRun, TheEdge, TheKey, needs, try_all, write
+from timebank_ledger.payer_tags import payer_tag
 from timebank_ledger.replay import read_entry
 from timebank_ledger.writer import Written
 
@@ -58,7 +59,7 @@ async def make_claim(
     entry = only_entry(written)
     assert isinstance(entry, e.ClaimMadeEntry | e.ClaimSentEntry)
     response.headers["X-Position"] = str(entry.n + 1)
-    return claim_answer(edge.identity, entry, entry)
+    return claim_answer(edge.name_at, entry, entry)
 
 
 async def _send_claim(
@@ -157,7 +158,7 @@ async def confirm_claim(
     )
     entry = only_entry(await write(edge, command, dry_run=dry_run))
     response.headers["X-Position"] = str(entry.n + 1)
-    return transfer_answer(edge.identity, entry)
+    return transfer_answer(edge.identity_at(entry.n), entry)
 
 
 @router.post("/{claim}/dispute", operation_id="disputeClaim", openapi_extra=needs("claims:write", keyed=True))
@@ -209,14 +210,14 @@ async def _ended(edge: Edge, command: c.Command, made: Begun, response: Response
     if isinstance(made, e.ClaimMadeEntry) and not isinstance(entry, e.ClaimWithdrawn):
         # What the rule confirmed may be disputed, and is confirmed all the same.
         confirmed = await run_in_threadpool(_confirmed_before, edge, made, entry.n)
-    return claim_answer(edge.identity, made, entry, confirmed_at=confirmed)
+    return claim_answer(edge.name_at, made, entry, confirmed_at=confirmed)
 
 
 def _confirmed_before(edge: Edge, made: e.ClaimMadeEntry, position: int) -> int | None:
     index = edge.indexed()
     return confirmed_at(
-        edge.identity,
-        local_transfer(edge.identity, made.n),
+        edge.name_at,
+        edge.name_at(made.n),
         before=position,
         said=lambda subject: index.said_of(subject, limit=SAID_MAX),
         read=lambda at: read_entry(edge.writer.journal, at),
@@ -234,19 +235,19 @@ def _side(caller: Caller, account: str | None) -> str:
 def _now(edge: Edge, begun: Begun) -> h.Claim:
     index = edge.indexed()
     with edge.writer.reading() as book:
-        return claim_now(edge.identity, book, begun, said=lambda claim: index.said_of(claim, limit=SAID_MAX))
+        return claim_now(edge.name_at, book, begun, said=lambda claim: index.said_of(claim, limit=SAID_MAX))
 
 
 def _seen(edge: Edge, caller: Caller, claim: str) -> Begun:
     """The entry that began a claim that the caller may see; raises `claim_unknown`."""
-    name, identity = parse_transfer(claim), edge.identity
-    ours = (name.node, name.generation) == (identity.node, identity.generation)
+    name, node = parse_transfer(claim), edge.identity.node
     position: int | None = None
     if name.peer is None:
-        position = name.position if ours and name.position < edge.length else None
-    elif ours:
-        position = edge.indexed().sent_at(name.peer, name.position)
-    elif name.peer == identity.node:
+        is_there = name.position < edge.length and edge.name_at(name.position) == claim
+        position = name.position if is_there else None
+    elif name.node == node:
+        position = edge.indexed().sent_at(name.peer, name.generation, name.position)
+    elif name.peer == node:
         position = edge.indexed().begun_at(claim)
     begun = None if position is None else _begun(edge, position)
     if begun is None or not any(may_see(caller, account) for account in accounts_in(begun) if account is not None):
@@ -256,4 +257,6 @@ def _seen(edge: Edge, caller: Caller, claim: str) -> Begun:
 
 def _begun(edge: Edge, position: int) -> Begun | None:
     entry = read_entry(edge.writer.journal, position)
+    if isinstance(entry, e.MessageRecoveredEntry) and not isinstance(entry.data.account, str):
+        return None  # Another message, or a claim whose giver is lost.
     return entry if isinstance(entry, Begun) else None

@@ -107,7 +107,7 @@ async def _page(edge: Edge, accounts: Collection[str] | None, *, after: int, lim
 def _look(edge: Edge, accounts: Collection[str] | None, after: int, limit: int) -> Page:
     index = edge.indexed()
     journal = edge.writer.journal
-    return make_page(index, journal, edge.identity, accounts=accounts, after=after, stop=index.position, limit=limit)
+    return make_page(index, journal, accounts=accounts, after=after, stop=index.position, limit=limit)
 
 
 def _answer(page: Page) -> Events:

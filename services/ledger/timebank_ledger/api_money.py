@@ -15,7 +15,7 @@ from timebank_contracts import entries as e
 from timebank_contracts import http_claims as h
 from timebank_contracts.errors import Refusal
 from timebank_contracts.fields import MoneyKind
-from timebank_contracts.names import ACCOUNT_PATTERN, TRANSFER_PATTERN, local_transfer
+from timebank_contracts.names import ACCOUNT_PATTERN, TRANSFER_PATTERN
 from timebank_contracts.tokens import Caller
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
 from timebank_kit.problem_answers import EdgeProblem
@@ -129,5 +129,5 @@ def _answer(edge: Edge, entry: e.MoneyRecordedEntry) -> h.Money:
     said = {name: getattr(entry.data, name) for name in names}
     return h.Money.model_validate(
         {name: value for name, value in said.items() if value is not UNSET}
-        | {"id": local_transfer(edge.identity, entry.n), "time": entry.time, "position": entry.n}
+        | {"id": edge.name_at(entry.n), "time": entry.time, "position": entry.n}
     )

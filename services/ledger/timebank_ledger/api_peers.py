@@ -153,12 +153,14 @@ def read_messages(
     with edge.writer.reading() as book:
         if peer not in book.peers:
             raise Refusal("peer_unknown")
-        head = book.peers[peer].outgoing
+        head, generation = book.peers[peer].outgoing, book.me.generation
     if after > head.n:
         raise EdgeProblem("not_found", f"The stream to {peer} ends at {head.n}.")
     index = edge.indexed()
-    chain = _chain_at(edge.identity, peer, index.outs(peer, after=after - 1, limit=1) if after else [])
-    outs = index.outs(peer, after=after, limit=limit)
+    chain = _chain_at(
+        edge.identity, peer, index.outs(peer, after=after - 1, limit=1, generation=generation) if after else []
+    )
+    outs = index.outs(peer, after=after, limit=limit, generation=generation)
     messages = b"".join(message + b"\n" for message in _messages(edge.writer.journal, outs))
     return Response(messages, media_type="application/octet-stream", headers={"X-Stream-Chain": chain.hex()})
 

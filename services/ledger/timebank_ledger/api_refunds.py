@@ -21,8 +21,9 @@ from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor, check_account, may_see
 from timebank_ledger.answers import first_entry, only_entry, transfer_answer
 from timebank_ledger.api_transfers import TransferPath, asking_of
-from timebank_ledger.asked import command_head, payer_tag
+from timebank_ledger.asked import command_head
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheDryRun, TheEdge, TheKey, needs, write
+from timebank_ledger.payer_tags import payer_tag
 
 router = APIRouter(prefix="/v1/transfers", route_class=GuardedRoute, tags=["transfers"])
 

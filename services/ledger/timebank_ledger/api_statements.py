@@ -188,7 +188,7 @@ def get_journal_text(
         stop=to_position,
     )
     _log.info("entries read", extra={"client": caller.subject, "first_position": period.start})
-    pieces = journal_text(index, edge.writer.journal, identity, period, zone=asked.zone_of(edge))
+    pieces = journal_text(index, edge.writer.journal, period, zone=asked.zone_of(edge))
     name = f"{identity.node}-{identity.generation}-{period.start}-{period.stop}.journal"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return StreamingResponse(pieces, media_type=PLAIN_TEXT, headers=headers)

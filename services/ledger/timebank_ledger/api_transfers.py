@@ -89,7 +89,7 @@ async def post_transfer(
 def _written(edge: Edge, written: Written, response: Response) -> h.Transfer:
     entry = only_entry(written)
     response.headers["X-Position"] = str(entry.n + 1)
-    return transfer_answer(edge.identity, entry)
+    return transfer_answer(edge.identity_at(entry.n), entry)
 
 
 @router.post(
@@ -157,7 +157,8 @@ def command_answer(edge: Edge, written: Written | Exception) -> dict[str, Any]:
     if isinstance(written, _ANSWERED):
         return problem_answer(problem_of(written))
     assert isinstance(written, Written), "the writer answers with what was written, a refusal, or its own trouble"
-    said = transfer_fields(edge.identity, only_entry(written))
+    entry = only_entry(written)
+    said = transfer_fields(edge.identity_at(entry.n), entry)
     return {"status": 201, "transfer": {name: value for name, value in said.items() if value is not None}}
 
 

@@ -118,7 +118,7 @@ def _start_sender(app: FastAPI) -> WebhookSender:
     sender = WebhookSender(
         edge.webhooks,
         Outlet(monotonic=edge.clock.monotonic, tls=trusted, allow_loopback=local),
-        Source(edge.index, edge.writer.journal, edge.writer.tail, lambda: edge.identity),
+        Source(edge.index, edge.writer.journal, edge.writer.tail),
         clock=edge.clock,
         chance=lambda: int.from_bytes(edge.random_bytes(4)) / 2**32,
         on_attempt=lambda outcome: metrics.deliveries.labels(outcome).inc(),

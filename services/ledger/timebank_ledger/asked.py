@@ -20,6 +20,7 @@ from timebank_contracts.split import session_postings
 from timebank_contracts.tokens import Caller
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, actor, check_account
+from timebank_ledger.payer_tags import payer_tag
 
 CROSS_PURPOSES: Final = frozenset({"service", "gift"})
 _BROKERS: Final = frozenset({"broker", "operator"})
@@ -245,11 +246,6 @@ def confirmed_by(caller: Caller, said: str | None) -> str:
     if said in ("broker", "rule") and kind not in _BROKERS:
         raise Forbidden(f"Only a broker or operator says that it was confirmed by the {said}.")
     return said
-
-
-def payer_tag(tag_key: bytes, *, key: str, account: str) -> str:
-    """30 hex that let the town find its payer again and tell a peer nothing: HMAC of key and account."""
-    return hmac.new(tag_key, f"{key}\n{account}".encode("ascii"), sha256).hexdigest()[:30]
 
 
 def new_alias(tag_key: bytes, *, key: str, account: str) -> str:

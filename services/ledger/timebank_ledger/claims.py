@@ -16,11 +16,10 @@ from msgspec import UNSET
 from timebank_contracts import entries as e
 from timebank_contracts import http_claims as h
 from timebank_contracts import messages as m
-from timebank_contracts.names import Identity, local_transfer
 from timebank_contracts.rules_reversal import WHOLE
 from timebank_contracts.state import Book
 
-Begun = e.ClaimMadeEntry | e.ClaimSentEntry | e.ClaimReceived
+Begun = e.ClaimMadeEntry | e.ClaimSentEntry | e.ClaimReceived | e.MessageRecoveredEntry
 """The entry that began a claim in this journal."""
 _ENDED: dict[str, h.ClaimState] = {
     "transfer.posted": "confirmed",
@@ -43,14 +42,20 @@ def accounts_in(begun: Begun) -> tuple[str | None, str | None]:
     """Giver and receiver of a claim; None for somebody in another town."""
     if isinstance(begun, e.ClaimMadeEntry):
         return begun.data.giver, begun.data.receiver
-    return (begun.data.giver, None) if isinstance(begun, e.ClaimSentEntry) else (None, begun.data.account)
+    if isinstance(begun, e.ClaimSentEntry):
+        return begun.data.giver, None
+    if isinstance(begun, e.MessageRecoveredEntry):
+        return (None if begun.data.account is UNSET else begun.data.account), None
+    return None, begun.data.account
 
 
-def claim_answer(identity: Identity, begun: Begun, entry: e.Entry, *, confirmed_at: int | None = None) -> h.Claim:
+def claim_answer(
+    name_at: Callable[[int], str], begun: Begun, entry: e.Entry, *, confirmed_at: int | None = None
+) -> h.Claim:
     """A claim as `entry` left it: the first answer to the command that wrote that entry, however late it is asked.
 
     Args:
-        identity: whose journal.
+        name_at: the id of a transfer or claim within the town, by its journal position.
         begun: the entry that began the claim here.
         entry: what was said of it.
         confirmed_at: of a claim that was confirmed when it was said, see there.
@@ -58,12 +63,12 @@ def claim_answer(identity: Identity, begun: Begun, entry: e.Entry, *, confirmed_
     state = _AFTER[type(entry)]
     changed: dict[str, Any] = {"state": state, "disputed": state == "disputed"}
     if confirmed_at is not None:
-        changed |= {"state": "confirmed", "transfer": local_transfer(identity, confirmed_at)}
-    return _answer(identity, begun).model_copy(update=changed)
+        changed |= {"state": "confirmed", "transfer": name_at(confirmed_at)}
+    return _answer(name_at, begun).model_copy(update=changed)
 
 
 def confirmed_at(
-    identity: Identity,
+    name_at: Callable[[int], str],
     claim: str,
     *,
     before: int,
@@ -79,16 +84,16 @@ def confirmed_at(
     if transfer is None or transfer.postings is UNSET:
         return None
     left = sum(minutes for _, minutes in transfer.postings if minutes > 0)
-    for position, kind in said(local_transfer(identity, transfer.n)):
+    for position, kind in said(name_at(transfer.n)):
         back = read(position) if kind == "transfer.reversed" and position < before else None
         if isinstance(back, e.TransferReversed):
             left -= left if back.data.minutes is UNSET else back.data.minutes
     return transfer.n if left else None
 
 
-def _answer(identity: Identity, begun: Begun) -> h.Claim:
+def _answer(name_at: Callable[[int], str], begun: Begun) -> h.Claim:
     giver, receiver = accounts_in(begun)
-    said = _said(identity, begun)
+    said = _said(name_at, begun)
     return h.Claim.model_validate(
         {name: value for name, value in said.items() if value is not UNSET}
         | {
@@ -102,16 +107,16 @@ def _answer(identity: Identity, begun: Begun) -> h.Claim:
     )
 
 
-def _said(identity: Identity, begun: Begun) -> dict[str, Any]:
+def _said(name_at: Callable[[int], str], begun: Begun) -> dict[str, Any]:
     if isinstance(begun, e.ClaimMadeEntry):
         data = begun.data
-        more = {"id": local_transfer(identity, begun.n), "agreed_minutes": data.agreed_minutes}
+        more = {"id": name_at(begun.n), "agreed_minutes": data.agreed_minutes}
         return _about(data) | more | {"programme": data.programme}
     raw = begun.out if isinstance(begun, e.ClaimSentEntry) else begun.in_
     assert raw is not UNSET, "a claim across towns travels as a message"
     message = m.decode_message(bytes(raw))
     assert isinstance(message, m.ClaimMadeMessage), "and as this one"
-    peer = message.subject if isinstance(begun, e.ClaimSentEntry) else message.source
+    peer = message.source if isinstance(begun, e.ClaimReceived) else message.subject
     programme = begun.data.programme if isinstance(begun, e.ClaimSentEntry) else UNSET
     return _about(message.data) | {"id": message.data.claim, "peer": peer, "programme": programme}
 
@@ -121,7 +126,7 @@ def _about(data: e.ClaimMade | m.Claimed) -> dict[str, Any]:
 
 
 def claim_now(
-    identity: Identity,
+    name_at: Callable[[int], str],
     book: Book,
     begun: Begun,
     *,
@@ -130,12 +135,12 @@ def claim_now(
     """A claim as it stands.
 
     Args:
-        identity: whose journal.
+        name_at: the id of a transfer or claim within the town, by its journal position.
         book: the committed book.
         begun: the entry that began it here.
         said: position and type of what the journal says of a claim, in order.
     """
-    answer = _answer(identity, begun)
+    answer = _answer(name_at, begun)
     found = book.claims.get(answer.id) or book.sent_claims.get(answer.id)
     if found is not None:
         state: h.ClaimState = "disputed" if found.disputed else "open"
@@ -148,7 +153,7 @@ def claim_now(
     changed = {"state": _ENDED[kind]}
     if kind == "transfer.posted":
         confirmed = book.rule_confirmed.get(answer.id)
-        changed["transfer"] = local_transfer(identity, position)
+        changed["transfer"] = name_at(position)
         changed["disputed"] = confirmed is not None and confirmed.disputed
         if book.reversed.get(position) == WHOLE:
             changed["state"] = "reversed"

@@ -21,7 +21,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from timebank_contracts.errors import Refusal
-from timebank_contracts.names import Identity
+from timebank_contracts.names import Identity, local_transfer
 from timebank_contracts.tokens import SCOPES, Caller
 from timebank_kit.answers import Answers
 from timebank_kit.clock import Clock
@@ -90,6 +90,22 @@ class Edge:
             if book.identity is None:
                 raise Refusal("node_not_opened")
             return book.identity
+
+    @cached_property
+    def _began(self) -> list[tuple[int, Identity]]:
+        """Where each generation of this journal began, the latest first: another one begins only with a start."""
+        identity = self.identity
+        with self.writer.reading() as book:
+            began = [(first, identity._replace(generation=generation)) for generation, first in book.began.items()]
+        return began[::-1]
+
+    def identity_at(self, position: int) -> Identity:
+        """Under which identity the entry at a position of this journal was written."""
+        return next(identity for first, identity in self._began if first <= position)
+
+    def name_at(self, position: int) -> str:
+        """The id of what the entry at a position began within the town."""
+        return local_transfer(self.identity_at(position), position)
 
     @property
     def length(self) -> int:

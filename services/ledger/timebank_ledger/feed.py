@@ -60,7 +60,6 @@ def event_id(identity: Identity, position: int) -> str:
 def make_page(
     index: Index,
     journal: Journal,
-    identity: Identity,
     *,
     accounts: Collection[str] | None,
     after: int,
@@ -76,7 +75,6 @@ def make_page(
     Args:
         index: advanced to `stop` at least.
         journal: what the index is of.
-        identity: whose journal it is.
         accounts: whose events; None for every entry of the town.
         after: the last position that the reader has seen; −1 for none.
         stop: the first position that is not looked at.
@@ -90,14 +88,14 @@ def make_page(
         return Page([], after, more=False)
     if accounts is None:
         entries = _entries(journal, range(start, min(stop, start + limit)))
-        events = [_town_event(identity, entry, index.earlier) for entry in entries]
+        events = [_town_event(index.identity_at(entry.n), entry, index.earlier) for entry in entries]
         reached = start + len(events)
     else:
         found, reached = _lines(
             index, accounts, start=start, stop=stop, limit=limit, window_entries=window_entries, lines_max=lines_max
         )
         entries = _entries(journal, [lines[0][1].position for lines in found])
-        events = [_event(identity, entry, lines) for entry, lines in zip(entries, found, strict=True)]
+        events = [_event(index.identity_at(entry.n), entry, lines) for entry, lines in zip(entries, found, strict=True)]
     return Page(events, reached - 1, more=reached < stop)
 
 

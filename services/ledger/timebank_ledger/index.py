@@ -2,7 +2,7 @@
 
     accounts   account, position → kind                                 (what there was at a position)
     lines      account, position → minutes, time, type, transfer        (statements)
-    outs       peer, stream position → journal position, chain value    (what a peer pulls)
+    outs       peer, generation, stream position → journal position, chain value    (what a peer pulls)
     subjects   transfer or claim → positions of what was said of it     (states of transfers and claims)
 
 Its own position is committed with its rows. It is advanced on demand, and by a follower while the ledger is idle; a
@@ -25,12 +25,14 @@ import sqlalchemy as sa
 from timebank_contracts import entries as e
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.figures import KindRow
+from timebank_contracts.names import Identity
+from timebank_contracts.rules_generations import number_of
 from timebank_contracts.streams import StreamHead
 from timebank_kit.journal import Journal, JournalTrouble
-from timebank_ledger.index_rows import Earlier, Rows, rows_of
+from timebank_ledger.index_rows import OPENED, Began, Earlier, Rows, began_by, rows_of
 from timebank_ledger.index_store import open_engine
 
-VERSION: Final = 7
+VERSION: Final = 8
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
 CHUNK_ENTRIES: Final = 1_024
 
@@ -117,6 +119,7 @@ class Index:
             f"{prefix}outs",
             metadata,
             sa.Column("peer", sa.Text, primary_key=True),
+            sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
             sa.Column("n", sa.BigInteger, primary_key=True, autoincrement=False),
             sa.Column("position", sa.BigInteger, nullable=False),
             sa.Column("chain", sa.LargeBinary(32), nullable=False),
@@ -130,6 +133,9 @@ class Index:
         )
         self._position = 0
         self._heads: dict[str, StreamHead] = {}
+        """By peer: our stream of the present generation."""
+        self._began: list[Began] = []
+        """The generations of this journal, in their order, as far as they are indexed."""
         self._reader = EntryReader()
         self.earlier = Earlier(self._read, self.sent_at, self.begun_at)
         """What was indexed before; one thread at a time indexes."""
@@ -180,11 +186,11 @@ class Index:
         if not records:
             return 0
         entries = self._reader.read([record.state for record in records])
-        rows, heads = rows_of(entries, dict(self._heads), self.earlier)
+        rows, heads, began = rows_of(entries, dict(self._heads), list(self._began), self.earlier)
         last = sha256(records[-1].state).hexdigest()
         self._mending(lambda: self._store(rows, self._position + len(records), last))
         self._position += len(records)
-        self._heads = heads
+        self._heads, self._began = heads, began
         return len(records)
 
     def _store(self, rows: Rows, position: int, last_sha256: str) -> None:
@@ -234,13 +240,26 @@ class Index:
                 self._metadata.create_all(connection)
                 connection.execute(self._meta.insert().values(version=VERSION, position=0, last_sha256=""))
             self._position = int(connection.execute(sa.select(self._meta.c.position)).scalar_one())
+            self._began = self._generations(connection)
             self._heads = {}
-            last = sa.select(self._outs.c.peer, sa.func.max(self._outs.c.n)).group_by(self._outs.c.peer)
+            c = self._outs.c
+            present = number_of(self._began[-1].identity.generation) if self._began else 0
+            last = sa.select(c.peer, sa.func.max(c.n)).where(c.generation == present).group_by(c.peer)
             for peer, n in connection.execute(last).all():
-                found = self._outs.c.peer == peer, self._outs.c.n == n
+                found = c.peer == peer, c.generation == present, c.n == n
                 chain = connection.execute(sa.select(self._outs.c.chain).where(*found)).scalar_one()
                 self._heads[peer] = StreamHead(int(n), bytes(chain))
         self._doubtful = False
+
+    def _generations(self, connection: sa.Connection) -> list[Began]:
+        """Where each generation began, of the entries that are indexed."""
+        c = self._subjects.c
+        found = sa.select(c.position).where(c.subject == OPENED).order_by(c.position)
+        return [began_by(self._read(int(row[0]))) for row in connection.execute(found).all()]
+
+    def identity_at(self, position: int) -> Identity:
+        """Under which identity the entry at a position that is indexed was written."""
+        return next(began.identity for began in reversed(self._began) if began.position <= position)
 
     def _is_current(self, connection: sa.Connection) -> bool:
         present = set(sa.inspect(connection).get_table_names())
@@ -334,22 +353,22 @@ class Index:
         )
         return [KindRow(kind, count, int(credit), int(debit)) for kind, count, credit, debit in self._rows(found)]
 
-    def sent_at(self, peer: str, n: int) -> int | None:
-        """Journal position of the entry that sent our message at a stream position to a peer."""
-        outs = self.outs(peer, after=n - 1, limit=1)
+    def sent_at(self, peer: str, generation: str, n: int) -> int | None:
+        """Journal position of the entry that sent, or recovered, our message at a position of that stream to a peer."""
+        outs = self.outs(peer, after=n - 1, limit=1, generation=generation)
         return outs[0].position if outs and outs[0].n == n else None
 
     def begun_at(self, subject: str) -> int | None:
         """Position of the first entry that is kept about a claim or transfer from another town."""
-        position = self._rows(
-            sa.select(sa.func.min(self._subjects.c.position)).where(self._subjects.c.subject == subject)
-        )
-        return None if position[0][0] is None else int(position[0][0])
+        c = self._subjects.c
+        position = self._rows(sa.select(sa.func.min(c.position)).where(c.subject == subject))[0][0]
+        return None if position is None else int(position)
 
-    def outs(self, peer: str, *, after: int, limit: int) -> list[Out]:
-        """Up to `limit` messages to `peer` after stream position `after`, in order."""
+    def outs(self, peer: str, *, after: int, limit: int, generation: str) -> list[Out]:
+        """Up to `limit` messages to `peer` in a generation of ours after stream position `after`, in order."""
         c = self._outs.c
-        found = sa.select(c.n, c.position, c.chain).where(c.peer == peer, c.n > after).order_by(c.n).limit(limit)
+        chosen = c.peer == peer, c.generation == number_of(generation), c.n > after
+        found = sa.select(c.n, c.position, c.chain).where(*chosen).order_by(c.n).limit(limit)
         return [Out(n, position, bytes(chain)) for n, position, chain in self._rows(found)]
 
     def outcome(self, transfer: str) -> int | None:
@@ -369,9 +388,8 @@ class Index:
         """Positions, after one, of the entries of a type that concern an account: up to `limit`, in order."""
         c = self._lines.c
         chosen = c.account == account, c.type == kind, c.position > after
-        return [
-            int(row[0]) for row in self._rows(sa.select(c.position).where(*chosen).order_by(c.position).limit(limit))
-        ]
+        found = sa.select(c.position).where(*chosen).order_by(c.position).limit(limit)
+        return [int(row[0]) for row in self._rows(found)]
 
     def _rows(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
         def select() -> list[tuple[Any, ...]]:

@@ -7,17 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.names import Identity, clearing, local_transfer, parse_transfer, transit
+from timebank_contracts.rules_generations import number_of
+from timebank_contracts.rules_returning import LOST
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
 
+OPENED: Final = "node.opened"
+"""Subject of the entries by which the generations of this journal began."""
 REMEMBERED_MAX: Final = 100_000
 """Transfers on their way, and claims across towns, that are remembered between chunks."""
+
+
+class Began(NamedTuple):
+    """A generation of this journal, and the position of its `node.opened`."""
+
+    position: int
+    identity: Identity
 
 
 @dataclass(slots=True)
@@ -36,8 +47,8 @@ class Earlier:
 
     read: Callable[[int], e.Entry]
     """The entry at a position."""
-    sent: Callable[[str, int], int | None]
-    """Journal position of our message to a peer, by its stream position."""
+    sent: Callable[[str, str, int], int | None]
+    """Journal position of our message to a peer, by our generation and its stream position."""
     begun: Callable[[str], int | None]
     """Journal position of the first entry about a claim that came from another town."""
     payers: dict[str, str] = field(default_factory=dict)
@@ -53,7 +64,7 @@ class Earlier:
         if name.peer is None:
             position: int | None = name.position
         else:
-            position = self.begun(claim) or self.sent(name.peer, name.position)
+            position = self.begun(claim) or self.sent(name.peer, name.generation, name.position)
         return [] if position is None else _concerned(self.read(position), self)
 
     def payer(self, transfer: str) -> str | None:
@@ -61,37 +72,40 @@ class Earlier:
         if (remembered := self.payers.pop(transfer, None)) is not None:
             return remembered
         name = parse_transfer(transfer)
-        position = None if name.peer is None else self.sent(name.peer, name.position)
+        position = None if name.peer is None else self.sent(name.peer, name.generation, name.position)
         entry = None if position is None else self.read(position)
-        return _payer(entry) if isinstance(entry, e.TransferSent) else None
+        return _payer(entry) if isinstance(entry, e.TransferSent | e.MessageRecoveredEntry) else None
 
 
-def _payer(entry: e.TransferSent) -> str:
+def _payer(entry: e.TransferSent | e.MessageRecoveredEntry) -> str:
     assert entry.postings is not UNSET, "a transfer that is sent moves minutes"
     return next(account for account, minutes in entry.postings if minutes < 0)
 
 
 def rows_of(
-    entries: Iterable[e.Entry], heads: dict[str, StreamHead], earlier: Earlier
-) -> tuple[Rows, dict[str, StreamHead]]:
+    entries: Iterable[e.Entry], heads: dict[str, StreamHead], began: list[Began], earlier: Earlier
+) -> tuple[Rows, dict[str, StreamHead], list[Began]]:
     """The rows of some entries of a journal.
 
     Args:
         entries: in the order of the journal.
         heads: by peer, our stream before the first of them; taken over and returned grown.
+        began: the generations that began before the first of them; taken over too.
         earlier: what was written before them.
 
     Returns:
-        The rows, and the heads after the last entry.
+        The rows, and the heads and generations after the last entry.
     """
     rows = Rows()
-    first = earlier.read(0)
     for remembered in (earlier.payers, earlier.claims):
         if len(remembered) > REMEMBERED_MAX:
             remembered.clear()
-    assert isinstance(first, e.NodeOpened), "a journal begins with node.opened"
-    identity = Identity(first.data.network, first.data.node, first.data.generation)
     for entry in entries:
+        if isinstance(entry, e.NodeOpened):
+            began.append(began_by(entry))
+            # Its streams begin anew.
+            heads.clear()
+        identity = began[-1].identity
         message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
         transfer = transfer_of(identity, entry, message)
         rows.accounts += [{"account": account, "kind": kind, "position": entry.n} for account, kind in _opened(entry)]
@@ -99,16 +113,24 @@ def rows_of(
         for account, minutes in accounts_of(entry, earlier).items():
             line = {"account": account, "position": entry.n, "time": entry.time, "type": kind}
             rows.lines.append({**line, "minutes": minutes, "transfer": transfer})
-        if isinstance(entry, e.TransferSent) and transfer is not None:
+        if isinstance(entry, e.TransferSent | e.MessageRecoveredEntry) and transfer is not None:
             earlier.payers[transfer] = _payer(entry)
         if (claim := _claim_begun(entry, message)) is not None:
             earlier.claims[claim] = _concerned(entry, earlier)
         if message is not None:
             assert entry.out is not UNSET
             rows.outs.append(_out(identity, heads, message.subject, bytes(entry.out), entry.n))
+        if isinstance(entry, e.MessageRecoveredEntry):
+            rows.outs.append(_out_of_before(entry))
         for subject in _subjects(entry, transfer):
             rows.subjects.append({"subject": subject, "position": entry.n, "type": e.entry_type(entry)})
-    return rows, heads
+    return rows, heads, began
+
+
+def began_by(opened: e.Entry) -> Began:
+    """The generation that a `node.opened` began."""
+    assert isinstance(opened, e.NodeOpened), "a journal begins with node.opened"
+    return Began(opened.n, Identity(opened.data.network, opened.data.node, opened.data.generation))
 
 
 def _claim_begun(entry: e.Entry, message: m.AnyMessage | None) -> str | None:
@@ -121,6 +143,10 @@ def _claim_begun(entry: e.Entry, message: m.AnyMessage | None) -> str | None:
 def _subjects(entry: e.Entry, transfer: str | None) -> list[str]:
     """The transfers, claims and records that an entry is about and that an earlier one began."""
     match entry:
+        case e.NodeOpened():
+            return [OPENED]
+        case e.MessageRecoveredEntry():
+            return []
         case e.TransferPosted(data=posted):
             return [] if posted.claim is UNSET else [posted.claim]
         case e.TransferSent(data=sent):
@@ -205,7 +231,7 @@ def _thanked(entry: e.ThanksGivenEntry, thanks: e.ThanksGiven, earlier: Earlier)
     if thanks.position is not UNSET:
         position: int | None = thanks.position
     elif name.peer == entry.by.id:
-        position = earlier.sent(name.peer, name.position)
+        position = earlier.sent(name.peer, name.generation, name.position)
     else:
         position = earlier.begun(thanks.transfer)
     began = None if position is None else earlier.read(position)
@@ -218,6 +244,8 @@ def _opened(entry: e.Entry) -> list[tuple[str, str]]:
     """The accounts, with their kinds, that exist from this entry on; a peer's are named each time that it changes."""
     if isinstance(entry, e.AccountOpenedEntry):
         return [(entry.data.account, entry.data.kind)]
+    if isinstance(entry, e.NodeOpened) and entry.data.previous is not UNSET:
+        return [(LOST, LOST)]
     if isinstance(entry, e.PeerChanged):
         return [(clearing(entry.data.peer), "clearing"), (transit(entry.data.peer), "transit")]
     return []
@@ -228,7 +256,17 @@ def _out(identity: Identity, heads: dict[str, StreamHead], peer: str, raw: bytes
     if head is None:
         head = StreamHead(0, stream_start(identity, peer))
     head = heads[peer] = StreamHead(head.n + 1, chain_next(head.chain, raw))
-    return {"peer": peer, "n": head.n, "position": position, "chain": head.chain}
+    generation = number_of(identity.generation)
+    return {"peer": peer, "generation": generation, "n": head.n, "position": position, "chain": head.chain}
+
+
+def _out_of_before(entry: e.MessageRecoveredEntry) -> dict[str, Any]:
+    """A message of an earlier generation: it is looked up, never sent from there, so its chain is not kept."""
+    assert entry.in_ is not UNSET, "a message was recovered"
+    message = m.decode_message(bytes(entry.in_))
+    generation, n = m.generation_in(message), m.position_in(message)
+    row = {"peer": message.subject, "generation": number_of(generation), "n": n, "position": entry.n}
+    return {**row, "chain": b""}
 
 
 def stream_start(identity: Identity, peer: str) -> bytes:
@@ -236,16 +274,20 @@ def stream_start(identity: Identity, peer: str) -> bytes:
     return chain_start(network=identity.network, sender=identity.node, generation=identity.generation, receiver=peer)
 
 
-DECISIONS = m.TransferSentMessage | m.TransferReceivedMessage | m.TransferRejectedMessage
+_NAMING = e.TransferReceived | e.TransferRejected | e.TransferSettled | e.TransferReturned | e.TransferReversed
 
 
 def transfer_of(identity: Identity, entry: e.Entry, message: m.AnyMessage | None) -> str | None:
     """Id of the transfer that an entry is about, or None; `message` is what the entry sends."""
     if isinstance(entry, e.TransferPosted):
         return local_transfer(identity, entry.n)
-    if isinstance(entry, e.TransferSent | e.TransferReceived | e.TransferRejected):
-        assert isinstance(message, DECISIONS), "these send a message about a transfer"
+    if isinstance(entry, e.TransferSent):
+        assert isinstance(message, m.TransferSentMessage), "this sends a message about a transfer"
         return message.data.transfer
-    if isinstance(entry, e.TransferSettled | e.TransferReturned | e.TransferReversed):
+    if isinstance(entry, _NAMING):
         return entry.data.transfer
+    if isinstance(entry, e.MessageRecoveredEntry):
+        assert entry.in_ is not UNSET, "a message was recovered"
+        recovered = m.decode_message(bytes(entry.in_))
+        return recovered.data.transfer if isinstance(recovered, m.TransferSentMessage) else None
     return None

@@ -17,7 +17,6 @@ from timebank_contracts import messages as m
 from timebank_contracts import plaintext as text
 from timebank_contracts.days import local_moment
 from timebank_contracts.entry_reader import EntryReader
-from timebank_contracts.names import Identity
 from timebank_kit.journal import Journal
 from timebank_ledger.index import Index, Standing
 from timebank_ledger.index_rows import transfer_of
@@ -28,19 +27,16 @@ CHUNK_ENTRIES: Final = 512
 CHUNK_ACCOUNTS: Final = 1_000
 
 
-def journal_text(
-    index: Index, journal: Journal, identity: Identity, period: Period, *, zone: ZoneInfo
-) -> Iterator[str]:
+def journal_text(index: Index, journal: Journal, period: Period, *, zone: ZoneInfo) -> Iterator[str]:
     """The entries of a period as a journal of hledger; memory grows with the number of accounts alone.
 
     Args:
         index: advanced to the period's end at least.
         journal: that is indexed.
-        identity: whose journal it is.
         period: which positions; what was before stands in one transaction in front.
         zone: the town's.
     """
-    yield text.show_start(origin=identity.origin, zone=zone, start=period.start, stop=period.stop)
+    yield text.show_start(origin=index.identity_at(period.stop).origin, zone=zone, start=period.start, stop=period.stop)
     names: dict[str, str] = {}
     for standings in _pages(index, period.stop):
         some = {one.account: text.account_name(one.account, one.kind) for one in standings}
@@ -52,7 +48,7 @@ def journal_text(
         yield from text.show_balances(
             day(period.start - 1), position=period.start, what="opening balances", postings=opening
         )
-    yield from _entries(journal, identity, period, zone, names)
+    yield from _entries(index, journal, period, zone, names)
     if period.stop:
         closing = _balances(index, period.stop, names, text.closing_posting, only_moved=False)
         yield from text.show_balances(day(period.stop - 1), position=period.stop, what="balances", postings=closing)
@@ -74,9 +70,7 @@ def _balances(
             yield "".join(postings)
 
 
-def _entries(
-    journal: Journal, identity: Identity, period: Period, zone: ZoneInfo, names: dict[str, str]
-) -> Iterator[str]:
+def _entries(index: Index, journal: Journal, period: Period, zone: ZoneInfo, names: dict[str, str]) -> Iterator[str]:
     reader = EntryReader()
     start = period.start
     while start < period.stop:
@@ -85,7 +79,7 @@ def _entries(
         shown = []
         for entry in reader.read([record.state for record in records]):
             message = None if entry.out is UNSET else m.decode_message(bytes(entry.out))
-            transfer = transfer_of(identity, entry, message)
+            transfer = transfer_of(index.identity_at(entry.n), entry, message)
             shown.append(text.show_entry(entry, transfer=transfer, zone=zone, names=names))
         yield "".join(shown)
         start += len(records)

@@ -23,6 +23,7 @@ from timebank_contracts.registry import Registry
 from timebank_contracts.rules_between import decide
 from timebank_contracts.rules_claims_between import judge_claim
 from timebank_contracts.rules_generations import number_of
+from timebank_contracts.rules_returning import is_silent
 from timebank_contracts.rules_thanks import thanked_side
 from timebank_contracts.segments import parse_segment
 from timebank_contracts.state import Book, PeerState
@@ -111,18 +112,20 @@ def _decision(
 ) -> e.TransferReceived | e.TransferRejected:
     now: str = head["time"]
     account = decide(book, peer, data, now, read=read)
+    # The peer has the answer already to what was decided before this node lost state.
+    silent = is_silent(book, data.transfer)
     envelope = message_head(book, peer, now)
     if isinstance(account, str):
         reason: Any = account
         no = m.Rejected(transfer=data.transfer, minutes=data.minutes, reason=reason)
-        out = Raw(m.encode_message(m.TransferRejectedMessage(**envelope, data=no)))
+        out = UNSET if silent else Raw(m.encode_message(m.TransferRejectedMessage(**envelope, data=no)))
         return e.TransferRejected(**head, data=e.Returned(transfer=data.transfer, reason=reason), out=out)
     yes = m.Received(transfer=data.transfer, minutes=data.minutes)
     return e.TransferReceived(
         **head,
         data=e.Settled(transfer=data.transfer),
         postings=[(clearing(peer.peer), -data.minutes), (account.account, data.minutes)],
-        out=Raw(m.encode_message(m.TransferReceivedMessage(**envelope, data=yes))),
+        out=UNSET if silent else Raw(m.encode_message(m.TransferReceivedMessage(**envelope, data=yes))),
     )
 
 
@@ -136,7 +139,8 @@ def _put(book: Book, peer: PeerState, data: m.Claimed, head: dict[str, Any]) -> 
         **message_head(book, peer, head["time"]), data=m.Disputed(claim=data.claim, reason=reason)
     )
     said = e.ClaimRefused(claim=data.claim, reason=reason)
-    return e.ClaimRefusedEntry(**head, data=said, out=Raw(m.encode_message(answer)))
+    out = UNSET if is_silent(book, data.claim) else Raw(m.encode_message(answer))
+    return e.ClaimRefusedEntry(**head, data=said, out=out)
 
 
 def freeze(book: Book, raw: bytes, breach: Breach, *, time: str) -> list[e.Entry]:

@@ -18,7 +18,6 @@ from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from timebank_contracts.names import Identity
 from timebank_kit.clock import Clock
 from timebank_kit.journal import Journal, JournalTrouble
 from timebank_kit.tail import Tail
@@ -53,7 +52,6 @@ class Source:
     index: Index
     journal: Journal
     tail: Tail
-    identity: Callable[[], Identity]
 
 
 class _Looked(NamedTuple):
@@ -150,7 +148,6 @@ class WebhookSender:
         return make_page(
             source.index,
             source.journal,
-            source.identity(),
             accounts=endpoint.accounts,
             after=self._start(endpoint) - 1,
             stop=source.index.position,

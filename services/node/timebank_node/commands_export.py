@@ -35,7 +35,7 @@ def export_hledger(out: Console, folder: Path, file: Path, *, first_day: str | N
         )
         part = file.with_name(f".{file.name}.part")
         with part.open("w", encoding="utf-8", newline="\n") as written:
-            for piece in journal_text(ledger.index, journal, home.identity, period, zone=zone):
+            for piece in journal_text(ledger.index, journal, period, zone=zone):
                 written.write(piece)
         part.replace(file)
     finally:
