@@ -55,6 +55,23 @@ def test_a_key_with_other_content_is_refused_and_spoils_no_neighbour(town: Town)
     assert after.result().entries[0].n == before.result().entries[0].n + 1
 
 
+def test_a_repeated_key_is_answered_though_the_rules_would_refuse_its_command_now(town: Town) -> None:
+    first = town.writer.submit(gift(600, key="k")).result()
+    town.writer.submit(c.IssueAlias(by=OPERATOR, account="bryn", alias="b" * 32)).result()
+    again = town.writer.submit(gift(600, key="k")).result()
+    assert (again.entries, again.repeated) == (first.entries, True)
+
+
+def test_a_batch_with_a_key_of_before_writes_its_new_commands_once(town: Town) -> None:
+    first = town.writer.submit(gift(30, key="k")).result()
+    town.writer.submit(gift(1, key="a")).result()
+    before, again, after = together(town, gift(2, key="b"), gift(30, key="k"), gift(3, key="c"))
+    assert (again.result().entries, again.result().repeated) == (first.entries, True)
+    assert after.result().entries[0].n == before.result().entries[0].n + 1
+    with town.writer.reading() as book:
+        assert book.accounts["bryn"].balance == 36
+
+
 def test_the_key_of_a_refused_command_may_be_used_again(town: Town) -> None:
     too_much, enough = together(town, gift(601, key="k"), gift(600, key="k"))
     with pytest.raises(Refusal):

@@ -29,13 +29,14 @@ from timebank_contracts.moments import show_time
 from timebank_contracts.registry import Registry, open_registry
 from timebank_kit.clock import Clock
 from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped, Unwritten
-from timebank_kit.journal import Journal, JournalTrouble, NoRoom, PositionTaken, TailMissing
+from timebank_kit.journal import Journal, JournalTrouble, KeyTaken, NoRoom, PositionTaken, TailMissing
 from timebank_kit.tail import Tail
 from timebank_ledger import commands as c
 from timebank_ledger.checkpoints import Checkpoints
 from timebank_ledger.clock_guard import ClockGuard, ClockWrong, check_start
 from timebank_ledger.committed import Batch, Committed, NotOurs
 from timebank_ledger.head import WAYS_OUT, HeadFile, HeadNotWritten, JournalBehindHead
+from timebank_ledger.keys import Keys, keys_of
 from timebank_ledger.layer import layer_over
 from timebank_ledger.peer_policy import change_peer
 from timebank_ledger.peers import accept_registry
@@ -89,6 +90,7 @@ class Writer:
         self.journal = journal
         self.clock = clock
         self.tail = Tail(0)
+        self._keys = Keys(journal)
         self._registries = {} if registry is None else {registry.sha256: registry}
         self._head = head
         self.checkpoints = Checkpoints(head=head, log_key=log_key)
@@ -214,10 +216,24 @@ class Writer:
         return [list(islice(answers, len(one))) if isinstance(one, tuple) else next(answers) for one in batch]
 
     def _write(self, commands: Sequence[c.Command | Trial]) -> list[_Answer | list[_Answer]]:
+        asked, time = keys_of(commands), self._time()
+        known = self._keys.before(asked)
+        answers = self._perform_all(commands, known, time)
+        if found := self._keys.look([key for key in asked if key not in known]):
+            answers = self._perform_all(commands, found, time)
+        try:
+            self._append(self._batch)
+        except KeyTaken:
+            answers = self._perform_all(commands, self._keys.look(asked), time)
+            self._append(self._batch, looked=True)
+        return answers
+
+    def _perform_all(
+        self, commands: Sequence[c.Command | Trial], earlier: dict[str, e.Entry], time: str
+    ) -> list[_Answer | list[_Answer]]:
+        """Perform a batch on a layer of its own; `earlier` knows what its keys wrote, and learns what they write."""
         answers: list[_Answer | list[_Answer]] = []
-        earlier = self._earlier(commands)
         batch = self._batch = self._state.begin()
-        time = self._time()
         for command in commands:
             try:
                 if isinstance(command, Trial):
@@ -239,13 +255,18 @@ class Writer:
                 key = batch.add(entry)
                 if key is not None:
                     earlier[key] = entry
-        if batch.records:
-            self._append(batch)
         return answers
 
-    def _append(self, batch: Batch) -> None:
+    def _append(self, batch: Batch, *, looked: bool = False) -> None:
+        """Write a batch; raises `KeyTaken` when a key of it was not new, unless all were `looked` for."""
+        if not batch.records:
+            return
         try:
             self.journal.append(batch.records)
+        except KeyTaken as taken:
+            if not looked:
+                raise
+            raise Unwritten(str(taken)) from taken
         except (PositionTaken, TailMissing) as other:
             raise self._halted(
                 f"{other} Another process writes this journal, or it was replaced: run one only."
@@ -304,16 +325,6 @@ class Writer:
                 tried += written.entries
                 known |= {entry.key: entry for entry in written.entries if isinstance(entry.key, str)}
         return answers
-
-    def _earlier(self, batch: Sequence[c.Command | Trial]) -> dict[str, e.Entry]:
-        """What the keys of a batch wrote before it: one question to the journal for all of them."""
-        commands = (one for parked in batch for one in (parked.commands if isinstance(parked, Trial) else (parked,)))
-        keys = [command.key for command in commands if command.key is not None]
-        try:
-            found = self.journal.find_keys(keys) if keys else {}
-        except JournalTrouble as trouble:
-            raise Unwritten(f"The journal cannot be read: {trouble}") from trouble
-        return {key: e.decode_entry(record.state) for key, record in found.items()}
 
     def _perform(self, book: Book, command: c.Command, time: str, cite: Read) -> Written:
         if isinstance(command, c.TakeSegment):
