@@ -10,7 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from timebank_audit.cli_books import keys, replay, statement
 from timebank_audit.cli_bundle import export
+from timebank_audit.cli_compare import diff, reconcile
+from timebank_audit.cli_proofs import check_proof, prove
 from timebank_audit.earlier import read_earlier
 from timebank_audit.edge import Policy, Vkeys, ended_by_exit_code, trust_of, verify_with_a_bar
 from timebank_audit.report import make_report
@@ -22,6 +25,13 @@ app = typer.Typer(
 )
 
 app.command("export")(export)
+app.command("replay")(replay)
+app.command("statement")(statement)
+app.command("keys")(keys)
+app.command("reconcile")(reconcile)
+app.command("diff")(diff)
+app.command("prove")(prove)
+app.command("check-proof")(check_proof)
 
 
 @app.callback()

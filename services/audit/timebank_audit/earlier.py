@@ -11,6 +11,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from timebank_audit.files import find_towns
+from timebank_audit.log import read_checkpoint
 from timebank_audit.policy import read_small
 from timebank_audit.stores import show_path
 from timebank_contracts.checkpoint import Checkpoint
@@ -48,3 +50,11 @@ def read_earlier(path: Path) -> list[Checkpoint]:
     for town in seen.towns:
         parse_origin(town.origin)
     return [Checkpoint(town.origin, town.size, bytes.fromhex(town.root)) for town in seen.towns if not town.unusable]
+
+
+def read_seen(path: Path) -> list[Checkpoint]:
+    """What was seen then: by a report, or by an export or bundle that was kept; raises `Malformed`."""
+    if path.is_file() and path.suffix == ".json":
+        return read_earlier(path)
+    given, _ = find_towns([path])
+    return [read_checkpoint(files) for files in given]

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from timebank_audit.codes import MALFORMED_EXIT
+from timebank_audit.codes import EXITS, MALFORMED_EXIT, Verdict
 from timebank_audit.policy import read_policy
 from timebank_audit.stores import show_path
 from timebank_audit.trust import FROM_EXPORT, Trust, read_vkey, trust_keys
@@ -29,6 +29,10 @@ Policy = Annotated[
 ]
 
 
+class Unsound(Exception):
+    """A journal failed a check, so that nothing else is shown of it; the text says how."""
+
+
 @contextmanager
 def ended_by_exit_code() -> Iterator[None]:
     """End with 2 for input or usage that is not what it must be, and for a fault of the auditor's own."""
@@ -41,6 +45,9 @@ def ended_by_exit_code() -> Iterator[None]:
         where = f"{show_path(Path(error.filename))}: " if isinstance(error.filename, str) else ""
         typer.echo(f"Malformed input: {where}{error.strerror or type(error).__name__}", err=True)
         raise typer.Exit(MALFORMED_EXIT) from error
+    except Unsound as error:
+        typer.echo(f"FAIL: {error}", err=True)
+        raise typer.Exit(EXITS[Verdict.FAIL]) from error
     except typer.Exit:
         raise
     except Exception as error:

@@ -38,7 +38,7 @@ class KeyUses:
     def take(self, registry: Registry) -> list[tuple[Use, Use]]:
         """Note a version's keys; returns those that had another holder or use before, as (before, now)."""
         changed = []
-        for key, use in _uses(registry):
+        for key, use in uses_of(registry):
             before = self._uses.setdefault(key, use)
             self._by_id[key_id(key)] = key
             if before != use:
@@ -59,7 +59,8 @@ class KeyUses:
         return None if key is None else self._uses[key]
 
 
-def _uses(registry: Registry) -> list[tuple[bytes, Use]]:
+def uses_of(registry: Registry) -> list[tuple[bytes, Use]]:
+    """Every key of a registry version, raw, with its use."""
     found = [(key, Use("an operator", OPERATOR)) for key in registry.operators.keys]
     for node in registry.nodes:
         found += [(key, Use(node.node, EVENT)) for key in node.event_keys]

@@ -7,7 +7,7 @@ Source: design page 2, "What signs what" and "Registry"; PROTOCOL.md R1 to R5.
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,14 @@ from timebank_contracts.state import PeerState
 _decoder: Final = msgspec.json.Decoder(Registry)
 
 
+class Accepted(NamedTuple):
+    """A registry version in a journal, and where it came into force."""
+
+    position: int
+    version: int
+    sha256: str
+
+
 class Registries:
     """Follows `registry.accepted` and `peer.changed` of one journal."""
 
@@ -39,6 +47,8 @@ class Registries:
         self.log_keys: dict[str, set[bytes]] = {}
         """Raw log keys by origin, of every version that was good."""
         self.uses = KeyUses()
+        self.history: list[Accepted] = []
+        """Every good version, in order; their number is bounded by the files that were given."""
         self.cited: dict[int, str] = {}
         """SHA-256 by version, as the journal says."""
         self.unpinned: int | None = None
@@ -56,7 +66,7 @@ class Registries:
             self._missing(place, version)
             return
         try:
-            found = _decode(raw)
+            found = decode_version(raw)
             if found.sha256 != cited:
                 self._add("A21", place, f"the document {cited}", found.sha256)
                 return
@@ -71,6 +81,7 @@ class Registries:
             self._add("A21", place, f"version {version}", f"version {found.version}")
             return
         self.in_force = found
+        self.history.append(Accepted(entry.n, version, cited))
         for before, now in self.uses.take(found):
             self._add("A25", place, f"a key of one holder and one use: {before}", str(now))
         for node in found.nodes:
@@ -89,7 +100,7 @@ class Registries:
     def _check_chain(self, raw: bytes, found: Registry, previous: Registry | None, place: str) -> None:
         if previous is None or previous.version + 1 != found.version:
             before = self._files.read(registry_path(found.version - 1), bytes_max=REGISTRY_BYTES_MAX)
-            previous = None if before is None else _decode(before)
+            previous = None if before is None else decode_version(before)
         if previous is not None or found.version == 1:
             open_registry(raw, previous=previous)
         else:
@@ -165,7 +176,8 @@ class Registries:
         self._findings.add(code, town=self._town, place=place, expected=expected, found=found, verdict=verdict)
 
 
-def _decode(raw: bytes) -> Registry:
+def decode_version(raw: bytes) -> Registry:
+    """The registry in an envelope, its signatures not judged; raises `Malformed`."""
     payload = dsse.open_payload(raw, payload_type=PAYLOAD_TYPE)
     return canonical.decode(payload, _decoder, bytes_max=REGISTRY_BYTES_MAX)
 
