@@ -42,12 +42,17 @@ class Line(httpx.BaseTransport):
     def __init__(self, app: App) -> None:
         self._bridge = AsgiBridge(app)
         self.is_cut = False
+        self.instead: dict[str, tuple[int, Any]] = {}
+        """By path: status and JSON with which an application of another version answers there."""
         self.asked: list[str] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request.url.path)
         if self.is_cut:
             raise httpx.ConnectError("The line is cut.", request=request)
+        if request.url.path in self.instead:
+            status, body = self.instead[request.url.path]
+            return httpx.Response(status, json=body, request=request)
         return self._bridge.handle_request(request)
 
     def close(self) -> None:

@@ -228,6 +228,8 @@ def get_state(door: TheDoor, caller: TheCaller) -> dict[str, Any]:
         "registry": door.registries.version,
         "registry_forked": door.registries.fork,
         "registry_refused": receiver.registry_refused,
+        "intake_stopped": receiver.intake.reason,
+        "waits_for_upgrade": sorted(receiver.waits_for_upgrade),
         "segments": dict(receiver.counts),
         "quarantined": len(quarantine.kept),
         "quarantine_given_up": quarantine.given_up,

@@ -13,9 +13,6 @@ from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from timebank_contracts.names import Identity
 from timebank_contracts.tokens import NODE_TOKEN_SECONDS, SCOPES, Issuer, TokenKey, audience
@@ -23,6 +20,7 @@ from timebank_federation.agreements import Agreements
 from timebank_federation.api import make_app
 from timebank_federation.broker import Inbox, Outbox
 from timebank_federation.ledger_client import LedgerClient
+from timebank_federation.metrics import federation_metrics
 from timebank_federation.own_keys import OwnKeys
 from timebank_federation.peer_door import HttpDoor
 from timebank_federation.quarantine import Quarantine
@@ -196,69 +194,10 @@ def _behind_one_door(parts: Parts, outer: _Outer) -> Federation:
         registries=registries,
         clock=outer.clock,
         operators=Issuer(f"{outer.identity.node}/directory", (outer.token_public,), SCOPES - {"federation"}),
-        metrics=_metrics(_Figures(sender, receiver, worker, registries)),
+        metrics=federation_metrics(sender, receiver, worker, registries, clock=outer.clock),
         trouble=lambda: worker.trouble,
         directory=outer.directory,
         agreements=parts.agreements,
         outside=outer.outside,
     )
     return Federation(**{name: getattr(parts, name) for name in Parts.__dataclass_fields__}, app=app)
-
-
-def _metrics(figures: Collector) -> CollectorRegistry:
-    metrics = CollectorRegistry()
-    metrics.register(figures)
-    return metrics
-
-
-@dataclass(frozen=True)
-class _Figures(Collector):
-    sender: Sender
-    receiver: Receiver
-    worker: Worker
-    registries: Registries
-
-    def collect(self) -> list[CounterMetricFamily | GaugeMetricFamily]:
-        segments = CounterMetricFamily(
-            "timebank_federation_segments", "Segments taken, by outcome.", labels=["outcome"]
-        )
-        for outcome, count in dict(self.receiver.counts).items():
-            segments.add_metric([outcome], count)
-        unheard = GaugeMetricFamily(
-            "timebank_federation_unheard_messages", "Messages that a peer has not heard.", labels=["peer"]
-        )
-        for name, peer in list(self.sender.peers.items()):
-            unheard.add_metric([name], peer.head.n - peer.outgoing.heard)
-        quarantine = self.receiver.quarantine
-        inbox = self.worker.inbox
-        made_again, given_up = (0, 0) if inbox is None else (inbox.made_again, inbox.given_up)
-        refused = int(self.receiver.registry_refused is not None)
-        return [
-            segments,
-            unheard,
-            GaugeMetricFamily("timebank_federation_quarantined", "Segments in quarantine.", value=len(quarantine.kept)),
-            CounterMetricFamily(
-                "timebank_federation_quarantine_given_up", "Quarantined and dropped.", value=quarantine.given_up
-            ),
-            GaugeMetricFamily(
-                "timebank_federation_registry_refused", "1: the ledger refuses the latest registry.", value=refused
-            ),
-            GaugeMetricFamily(
-                "timebank_federation_registry_forked",
-                "1: two signed documents of one registry version; nothing passes between towns.",
-                value=int(self.registries.fork is not None),
-            ),
-            GaugeMetricFamily(
-                "timebank_federation_registry_version", "The registry in force.", value=self.registries.version
-            ),
-            CounterMetricFamily(
-                "timebank_federation_topic_made_again", "Inbox topic found to be another one.", value=made_again
-            ),
-            CounterMetricFamily(
-                "timebank_federation_records_given_up", "Records deleted by the broker unread.", value=given_up
-            ),
-            GaugeMetricFamily("timebank_federation_broker_away", "1: no broker.", value=int(self.sender.broker_away)),
-            GaugeMetricFamily(
-                "timebank_federation_trouble", "1: not ready, see /readyz.", value=int(self.worker.trouble is not None)
-            ),
-        ]

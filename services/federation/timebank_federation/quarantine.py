@@ -37,6 +37,8 @@ class Quarantine:
         self._bytes_max = bytes_max
         self.kept: dict[str, Quarantined] = {}
         self.given_up = 0
+        self.unwritten = 0
+        """Items whose bytes the disk did not take."""
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             self._read(folder)
@@ -66,6 +68,7 @@ class Quarantine:
                 # Not synced: a flood of rubbish must not wait for the disk, record by record.
                 (self._folder / f"{digest}.json").write_text(json.dumps(said), "utf-8")
             except OSError as error:
+                self.unwritten += 1
                 _log.error("quarantine cannot be written", extra={"sha256": digest, "reason": str(error.strerror)})
         self._bytes += item.size
         while len(self.kept) > self._items_max or self._bytes > self._bytes_max:

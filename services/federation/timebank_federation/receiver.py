@@ -27,6 +27,7 @@ from timebank_contracts.segments import (
     parse_segment,
 )
 from timebank_federation.broker import BrokerRecord, Inbox
+from timebank_federation.intake import Intake, IntakeStopped, PullPauses
 from timebank_federation.ledger_client import LedgerAway, LedgerClient, LedgerRefused, TakenSegment
 from timebank_federation.peer_door import PeerDoor
 from timebank_federation.quarantine import Quarantine
@@ -42,6 +43,9 @@ PULL_SECONDS_MAX: Final = 30.0
 HELD_MAX: Final = 64
 """Segments that wait for a newer registry, one for each sender."""
 _JUDGED: Final = frozenset({"fresh", "duplicate", "gap", "stops", "frozen"})
+_GOOD: Final = frozenset({"fresh", "duplicate", "gap", "stops"})
+PEERS_ASKED_MAX: Final = 16
+"""Peers that are asked whether it is us, when nearly all that comes is bad."""
 _log = logging.getLogger(__name__)
 
 
@@ -87,8 +91,16 @@ class Receiver:
         self._opened_at = clock.monotonic()
         self._spoke_at: dict[str, float] = {}
         """When each peer was last heard, or asked in vain."""
+        self._pauses = PullPauses()
+        self.intake = Intake()
         self.counts: Counter[str] = Counter()
         """Segments by outcome."""
+        self.answers: Counter[str] = Counter()
+        """What peers answered when they were asked: `good`, `bad`, `none`."""
+        self.refused: Counter[str] = Counter()
+        """Segments without effect by the peer whose good signature they bear."""
+        self.waits_for_upgrade: set[str] = set()
+        """Peers whose next message is of a type that this version does not know."""
         self.high: dict[str, int] = {}
         """What the ledger has applied of each peer's stream, as it last said."""
         self.registry_refused: str | None = None
@@ -99,20 +111,27 @@ class Receiver:
 
         Raises:
             BrokerAway, LedgerAway: the caller's loop tries again, and the record that was not taken comes first.
+            IntakeStopped: nothing is taken before this node is mended; likewise.
         """
         self._take_held()
-        if not self._waiting:
+        if not self._waiting and self.intake.reason is None:
             self._waiting.extend(inbox.poll(timeout_seconds=timeout_seconds))
         count = 0
-        while self._waiting:
+        while self._waiting or self.intake.reason is not None:
+            self._ask_whether_it_is_us()
+            if not self._waiting:
+                break
             raw = self._waiting[0].value
             try:
-                self.take(raw)
+                outcome = self.take(raw)
+                if outcome != "held":
+                    self.intake.examined(raw, good=outcome in _GOOD)
             except LedgerAway:
                 raise
             except Exception:
                 # A bug must not hold up the records behind; the bytes are kept for whoever mends it.
                 self._waiting.popleft()
+                self.intake.examined(raw, good=False)
                 self._put_away(raw[:SEGMENT_BYTES_MAX], "internal", "The node met a bug; see its log.")
                 raise
             self._waiting.popleft()
@@ -171,39 +190,92 @@ class Receiver:
             known = taken.outcome == "duplicate" and segment.statement.count > 0
             self._sender.contact(peer.node, segment.statement.heard.n, known=known)
         if taken.outcome in ("unsigned", "refused", "frozen"):
+            self.refused[peer.node] += 1
             self._put_away(raw, taken.code or taken.outcome, taken.detail or "")
             _log.warning("segment refused", extra={"peer": peer.node, "outcome": taken.outcome, "code": taken.code})
+        if taken.outcome == "fresh":
+            self.waits_for_upgrade.discard(peer.node)
         if taken.outcome == "stops" and not _before(taken):
+            self.waits_for_upgrade.add(peer.node)
             _log.error("stream waits for an upgrade", extra={"peer": peer.node, "position": taken.position})
         return taken
 
     def _pull(self, peer: RegisteredNode, after: int, *, limit: int = SEGMENT_MESSAGES_MAX) -> None:
-        """Take the peer's messages after a position from itself, while they bring something new.
+        """Take the peer's messages after a position from itself, unless its last answer was bad just now."""
+        if not self._pauses.rests(peer.node, self._clock.monotonic()):
+            self._pull_all(peer, after, limit)
+
+    def _pull_all(self, peer: RegisteredNode, after: int, limit: int = SEGMENT_MESSAGES_MAX) -> bool | None:
+        """Take what the peer has after a position, while it brings something new.
 
         Where a later message cannot be applied, those before it are taken first; then what stands there decides.
+
+        Returns:
+            Whether its last answer was good; None: it did not answer at all, or its stream is frozen.
         """
         until = self._clock.monotonic() + PULL_SECONDS_MAX
+        good: bool | None = None
         for _ in range(PULLS_MAX):
             if limit < 1 or self._clock.monotonic() >= until:
-                return
+                return good
             raw = self._door.segment_after(peer, to=self._identity, after=after, limit=limit)
             if raw is None:
-                return
-            try:
-                segment = parse_segment(raw)
-            except Malformed as error:
-                self._put_away(raw[:SEGMENT_BYTES_MAX], "malformed", str(error))
-                return
-            signer = self._signer(segment)
-            if isinstance(signer, str) or signer.node != peer.node:
-                self._put_away(raw, "unsigned", "A pulled segment is not signed by the peer that was asked.")
-                return
-            taken = self._enter(signer, segment, raw)
-            self.counts["pulled"] += 1
-            if taken.outcome not in ("fresh", "stops"):
-                return
+                self.answers["none"] += 1
+                return good
+            taken = self._take_answer(peer, raw)
+            good = taken is not None and taken.outcome in _GOOD
+            self.answers["good" if good else "bad"] += 1
+            self._pauses.answered(peer.node, good=good, now=self._clock.monotonic())
+            if taken is not None and "stream_frozen" in (taken.code, f"stream_{taken.outcome}"):
+                return None
+            if taken is None or taken.outcome not in ("fresh", "stops"):
+                return good
             after = taken.high
             limit = SEGMENT_MESSAGES_MAX if taken.outcome == "fresh" else _before(taken)
+        return good
+
+    def _take_answer(self, peer: RegisteredNode, raw: bytes) -> TakenSegment | None:
+        """Enter what a peer answered; None: it is no segment of that peer."""
+        try:
+            segment = parse_segment(raw)
+        except Malformed as error:
+            self._put_away(raw[:SEGMENT_BYTES_MAX], "malformed", str(error))
+            return None
+        signer = self._signer(segment)
+        if isinstance(signer, str) or signer.node != peer.node:
+            self._put_away(raw, "unsigned", "A pulled segment is not signed by the peer that was asked.")
+            return None
+        taken = self._enter(signer, segment, raw)
+        self.counts["pulled"] += 1
+        return taken
+
+    def _ask_whether_it_is_us(self) -> None:
+        """When nearly all that comes is bad: ask peers themselves. Raises `IntakeStopped`, `LedgerAway`."""
+        was_stopped = self.intake.reason is not None
+        if self.intake.is_due(self._clock.monotonic()):
+            peers = self._open_peers()[:PEERS_ASKED_MAX]
+            self.intake.answered([self._verdict_of(peer) for peer in peers], self._clock.monotonic())
+            if was_stopped and self.intake.reason is None:
+                _log.warning("intake goes on")
+        if self.intake.reason is not None:
+            if not was_stopped:
+                _log.critical("intake stopped", extra={"reason": self.intake.reason})
+            raise IntakeStopped(self.intake.reason)
+
+    def _verdict_of(self, peer: RegisteredNode) -> bool | None:
+        try:
+            with self._one_at_a_time:
+                return self._pull_all(peer, self._high_of(peer.node))
+        except LedgerAway:
+            raise
+        except Exception:
+            _log.exception("bug in a loop", extra={"loop": "intake"})
+            return False
+
+    def _open_peers(self) -> list[RegisteredNode]:
+        registry = self._registries.latest
+        nodes = () if registry is None else registry.nodes
+        return [node for node in nodes if node.node != self._identity.node and node.state != "closed"]
 
     def poll_peers(self, *, silent_seconds: float = 0.0) -> int:
         """Ask every peer for what is new: the way of a network, or of a town, without a broker.
@@ -221,11 +293,8 @@ class Receiver:
             self._fetch.poll()
         self.hand_over_registries()
         self._take_held()
-        registry = self._registries.latest
         before = self.counts["pulled"]
-        for node in registry.nodes if registry is not None else ():
-            if node.node == self._identity.node or node.state == "closed":
-                continue
+        for node in self._open_peers():
             spoke_at = self._spoke_at.get(node.node, self._opened_at)
             if self._clock.monotonic() - spoke_at < silent_seconds:
                 continue

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -101,12 +101,19 @@ class Sender:
         self._is_loaded = False
         self.identity: Identity | None = None
         self.position = -1
+        self.ended: Counter[str] = Counter()
+        """Transfers to other towns that ended since the start: `settled`, `returned`."""
         self.peers: dict[str, PeerStreams] = {}
 
     @property
     def broker_away(self) -> bool:
         """Whether the last attempt to send to some peer met no broker, or not its topic."""
         return bool(self._pauses)
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the registry in force names an event key of this node."""
+        return self._key() is not None
 
     def load(self) -> None:
         """Begin, or begin again, from what the ledger says of its streams. Raises `LedgerAway`."""
@@ -176,6 +183,7 @@ class Sender:
             peer.incoming = StreamHead(peer.incoming.n + 1, chain)
             peer.outgoing.owes_heard()
             if entry.type in ("transfer.settled", "transfer.returned"):
+                self.ended[entry.type.removeprefix("transfer.")] += 1
                 peer.outgoing.grew(head=peer.head.n, open_transfers=peer.outgoing.open - 1)
         if entry.out is not UNSET:
             raw = bytes(entry.out)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from timebank_federation.broker import BrokerAway, Inbox
+from timebank_federation.intake import IntakeStopped
 from timebank_federation.ledger_client import LedgerAway
 from timebank_federation.receiver import Receiver
 from timebank_federation.sender import Sender
@@ -64,6 +65,8 @@ class Worker:
         self._is_prepared = False
         self._stopping = threading.Event()
         self._reasons: dict[str, str] = {}
+        self.bugs = 0
+        """Steps that ended in a bug; the log has each one's trace."""
         loops: dict[str, Callable[[], object]] = {"sender": self._send, "poller": self._poll}
         if inbox is not None:
             loops["receiver"] = self._receive
@@ -104,11 +107,14 @@ class Worker:
             except LedgerAway as away:
                 self._reasons[name] = str(away)
                 _log.warning("ledger away", extra={"loop": name, "reason": str(away)})
+            except IntakeStopped as stopped:
+                self._reasons[name] = str(stopped)
             except BrokerAway as away:
                 self._inbox_away = True
                 self._reasons.pop(name, None)
                 _log.warning("broker away", extra={"loop": name, "reason": str(away)})
             except Exception as bug:
+                self.bugs += 1
                 self._reasons[name] = f"The {name} met a bug ({type(bug).__name__}); its log says where."
                 _log.exception("bug in a loop", extra={"loop": name})
             else:
