@@ -9,13 +9,14 @@ WORKERS ?= 2
 BIN := .venv/bin
 READY := .venv/ready
 ROOMS := contracts services/kit services/ledger services/directory services/federation services/audit \
+	services/conformance \
 	services/console services/client services/node
 EMPTY :=
 COLON_ROOMS := $(subst $(EMPTY) $(EMPTY),:,$(strip . $(ROOMS)))
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-fast fuzz check format bench simulate up down lock clean
+.PHONY: help demo test test-fast fuzz check format bench simulate chaos up down lock clean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,9 @@ bench: $(READY)  ## measure; the table is also written to build/bench.json
 
 simulate: $(READY)  ## SEEDS=1000 simulated networks with faults
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+chaos: $(READY)  ## SCENARIO="partition slow": towns on real servers, broken under load and healed; none named: all
+	$(BIN)/python -m tests.chaos $(SCENARIO)
 
 up: $(READY)  ## two towns as separate processes on Kafka and PostgreSQL
 	$(BIN)/python -m deploy.local up

@@ -27,6 +27,8 @@ from timebank_node.home import open_home
 
 SERVICES: Final = ("ledger", "directory", "federation")
 """In the order in which they are started."""
+NODE: Final = "node"
+"""All of them in one process."""
 PAIR_LIMIT_MINUTES: Final = 6_000
 CLIENT: Final = "local"
 CLIENT_SCOPES: Final = ("accounts:read", "audit:read", "operate", "reports:read", "statements:read", "transfers:write")
@@ -41,15 +43,18 @@ class LocalTown:
     home: Path
     ports: Mapping[str, int]
     """By service."""
+    public_url: str | None = None
+    """Where peers find it; None: at its federation's port."""
 
     def url(self, service: str) -> str:
         """The address of a service; peers know that of federation."""
         return f"http://127.0.0.1:{self.ports[service]}"
 
     def command(self, service: str) -> list[str]:
-        """The command line of a service."""
+        """The command line of a service; that of `NODE` serves all of them on one port."""
         timebank = Path(sys.executable).with_name("timebank")
-        return [sys.executable, str(timebank), "serve", service, str(self.home), "--port", str(self.ports[service])]
+        what = ["node", "serve"] if service == NODE else ["serve", service]
+        return [sys.executable, str(timebank), *what, str(self.home), "--port", str(self.ports[service])]
 
     def environment(self, *, journal: str, kafka: str | None, poll_seconds: float) -> dict[str, str]:
         """The variables that tell the services where the others are.
@@ -83,7 +88,8 @@ def make_network(
     """
     quiet = Console(quiet=True)
     for town in towns:
-        init_node(quiet, town.home, network=network, node=town.name, url=town.url("federation"), limit=pair_limit)
+        url = town.public_url or town.url("federation")
+        init_node(quiet, town.home, network=network, node=town.name, url=url, limit=pair_limit)
     operator, registry = folder / "operator.key", folder / "registry.json"
     new_key(quiet, operator)
     sign_registry(quiet, [town.home / "node.json" for town in towns], [operator], registry, k=1)

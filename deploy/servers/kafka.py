@@ -122,6 +122,10 @@ class KafkaBroker:
         assert self._child is not None, "start the broker first"
         return self._child.pid
 
+    def running(self) -> bool:
+        """Whether its process has not ended."""
+        return self._child is not None and self._child.running()
+
     def describe(self) -> str:
         """One line for a person."""
         return f"Apache Kafka {jars.kafka_version()} (KRaft, jars, {self.bootstrap})"

@@ -1,4 +1,4 @@
-"""The line between a ledger and PostgreSQL, which a test may cut: a proxy on loopback that reads what passes.
+"""The line between a ledger and PostgreSQL, which a test may cut: it reads what passes.
 
     `lose_answer()`   the next append is done by the server, and its answer never arrives
     `lose_question()` the next append never reaches the server
@@ -8,36 +8,42 @@ Either way the line ends there, and new connections pass. The session that appen
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.e2e.line import Connection, Cut, Line, Passage
+
 STATEMENT = b"INSERT INTO stored_events"
 DONE = b"INSERT 0 "
-CHUNK_BYTES = 65_536
 
 
-class CutLine:
+def server_of(dsn: str) -> tuple[str, int]:
+    """Host and port of a database's address."""
+    parts = urlsplit(dsn)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
+
+
+def through(dsn: str, line: Line) -> str:
+    """The address of the same database, through a line."""
+    parts = urlsplit(dsn)
+    access = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{access}@{line.address}"))
+
+
+class CutLine(Line):
     """Listens until `close`; `dsn` leads through it."""
 
     def __init__(self, dsn: str) -> None:
-        parts = urlsplit(dsn)
-        assert parts.hostname is not None
-        assert parts.port is not None
-        self._server = parts.hostname, parts.port
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        port = self._listening.getsockname()[1]
-        access = parts.netloc.rpartition("@")[0]
-        self.dsn = urlunsplit(parts._replace(netloc=f"{access}@127.0.0.1:{port}"))
         self._losing: Literal["answer", "question"] | None = None
         self.cut = threading.Event()
         """A line was cut as ordered."""
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, name="cut-line", daemon=True).start()
+        super().__init__(server_of(dsn))
+        self.dsn = through(dsn, self)
 
     def lose_answer(self) -> None:
         """Let the next append be done, and cut the line before its answer passes."""
@@ -49,66 +55,35 @@ class CutLine:
         self.cut.clear()
         self._losing = "question"
 
-    def close(self) -> None:
-        """End every line, and take no more."""
-        for each in [self._listening, *self._open]:
-            _end(each)
+    def opened(self, connection: Connection) -> Passage:
+        """A session begins."""
+        return _Session(self)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listening.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(self._server)
-            except OSError:
-                client.close()
-                continue
-            self._open += [client, server]
-            line = _Line(client, server)
-            for pump in (line.to_server, line.to_client):
-                threading.Thread(target=pump, args=(self._loses,), name="cut-line", daemon=True).start()
-
-    def _loses(self, what: str) -> bool:
-        if self._losing != what:
-            return False
-        self._losing = None
-        self.cut.set()
-        return True
+    def lose(self, what: str) -> None:
+        """Cut here if this is what is to be lost."""
+        if self._losing == what:
+            self._losing = None
+            self.cut.set()
+            raise Cut
 
 
-class _Line:
-    """One connection; a thread for each direction."""
+class _Session:
+    """One connection to the database."""
 
-    def __init__(self, client: socket.socket, server: socket.socket) -> None:
-        self._client, self._server = client, server
+    def __init__(self, line: CutLine) -> None:
+        self._line = line
         self._appends = False
 
-    def to_server(self, loses: Callable[[str], bool]) -> None:
-        def passes(data: bytes) -> bool:
-            self._appends |= STATEMENT in data
-            return not (self._appends and loses("question"))
+    def to_server(self, data: bytes) -> bytes:
+        self._appends |= STATEMENT in data
+        if self._appends:
+            self._line.lose("question")
+        return data
 
-        self._pump(self._client, self._server, passes)
-
-    def to_client(self, loses: Callable[[str], bool]) -> None:
-        self._pump(self._server, self._client, lambda data: not (self._appends and DONE in data and loses("answer")))
-
-    def _pump(self, source: socket.socket, target: socket.socket, passes: Callable[[bytes], bool]) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(CHUNK_BYTES):
-                if not passes(data):
-                    break
-                target.sendall(data)
-        _end(self._client)
-        _end(self._server)
-
-
-def _end(line: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        line.shutdown(socket.SHUT_RDWR)
-    line.close()
+    def to_client(self, data: bytes) -> bytes:
+        if self._appends and DONE in data:
+            self._line.lose("answer")
+        return data
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,8 @@ READY_SECONDS = 60.0
 POLL_SECONDS = 0.5
 LIMIT_MINUTES = 50_000
 """What a member, and a town, may owe: more than any test sends while the other town is away."""
-MEMBERS = {"aberdare": "alys", "barry": "bryn"}
+MEMBERS = {"aberdare": "alys", "barry": "bryn", "caerphilly": "carys"}
+PAIR = ("aberdare", "barry")
 TIMEBANK = Path(sys.executable).with_name("timebank")
 ROOT = Path(__file__).parents[2]
 
@@ -62,15 +63,25 @@ def timebank(
 
 
 class RunningTown:
-    """A town's three processes."""
+    """A town's processes: one for each service, or one for all."""
 
-    def __init__(self, town: LocalTown, folder: Path, *, network: str, variables: dict[str, str]) -> None:
+    def __init__(
+        self,
+        town: LocalTown,
+        folder: Path,
+        *,
+        network: str,
+        variables: dict[str, str],
+        services: Sequence[str] = SERVICES,
+    ) -> None:
         self.town = town
+        self.services = tuple(services)
         self.name = town.name
         self.journal = f"{network}/{town.name}"
         self.account = ""
+        self.variables = variables
+        """What its processes are told when they start."""
         self._folder = folder
-        self._variables = variables
         self._children: dict[str, Child] = {}
         self._form = folder / f"{town.name}.form"
         self._token = ""
@@ -78,18 +89,18 @@ class RunningTown:
 
     def start(self, *services: str) -> None:
         """Start services (none named: all); they may not be ready yet."""
-        for service in services or SERVICES:
+        for service in services or self.services:
             self._children[service] = Child(
                 f"the {service} of {self.name}",
                 self.town.command(service),
                 directory=self._folder,
                 log=self._folder / f"{self.name}-{service}.log",
-                environment={**os.environ, **self._variables},
+                environment={**os.environ, **self.variables},
             )
 
     def wait_ready(self, *services: str) -> None:
         """Wait until services (none named: all) say that they are ready."""
-        for service in services or SERVICES:
+        for service in services or self.services:
             url = self.town.url(service)
             self._children[service].wait_ready(partial(is_ready, url), seconds=READY_SECONDS)
 
@@ -97,16 +108,29 @@ class RunningTown:
         """SIGKILL, as a crash would."""
         self._children.pop(service).kill()
 
+    def running(self, service: str) -> bool:
+        """Whether a service runs, or stands still."""
+        return service in self._children and self._children[service].running()
+
+    def signal(self, service: str, number: signal.Signals) -> None:
+        """Send a signal to a service, such as SIGSTOP: it answers nothing, and closes nothing."""
+        os.kill(self._children[service].pid, number)
+
     def stop(self) -> None:
         """End all that runs, federation first."""
-        for service in reversed(SERVICES):
+        for service in reversed(self.services):
             if service in self._children:
                 self._children.pop(service).stop(signal.SIGTERM, patience_seconds=20)
+
+    def renew_token(self) -> str:
+        """Get a token for the next 15 minutes; returns it."""
+        self._token = get_token(self.town, self._form)
+        return self._token
 
     def enrol(self) -> None:
         """Enrol the town's member, who may be paid from other towns."""
         handle = MEMBERS[self.name]
-        self._token = get_token(self.town, self._form)
+        self.renew_token()
         self.account = enrol(
             self.town,
             self._token,
@@ -155,7 +179,7 @@ class RunningTown:
 
     def export(self, folder: Path) -> Path:
         """Export the log of the stopped town; returns where it is."""
-        done = timebank("node", "export", self.town.home, folder / self.name, environment=self._variables)
+        done = timebank("node", "export", self.town.home, folder / self.name, environment=self.variables)
         assert done.returncode == 0, done.stderr
         return folder / self.name
 
@@ -194,14 +218,13 @@ def two_towns(folder: Path, *, journal: str, kafka: str | None) -> Iterator[Runn
         kafka: host:port of the broker, None for none.
     """
     network = f"run{uuid.uuid4().hex[:12]}.timebank.wales"
-    ports = {(name, service): free_port() for name in MEMBERS for service in SERVICES}
+    ports = {(name, service): free_port() for name in PAIR for service in SERVICES}
     towns = [
-        LocalTown(name=name, home=folder / name, ports={each: ports[name, each] for each in SERVICES})
-        for name in MEMBERS
+        LocalTown(name=name, home=folder / name, ports={each: ports[name, each] for each in SERVICES}) for name in PAIR
     ]
     make_network(network, towns, folder=folder, pair_limit=LIMIT_MINUTES)
     if kafka is not None:
-        make_topics(kafka, [inbox_topic(network, name) for name in MEMBERS])
+        make_topics(kafka, [inbox_topic(network, name) for name in PAIR])
     running = []
     try:
         for town in towns:

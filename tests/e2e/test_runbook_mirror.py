@@ -14,7 +14,7 @@ import pytest
 from deploy.local.towns import SERVICES, LocalTown, make_network
 from deploy.servers.child import free_port
 from tests.e2e.pages import blocks_of
-from tests.e2e.running_towns import LIMIT_MINUTES, MEMBERS, POLL_SECONDS, ROOT, RunningTown, RunningTowns, until
+from tests.e2e.running_towns import LIMIT_MINUTES, PAIR, POLL_SECONDS, ROOT, RunningTown, RunningTowns, until
 
 MIRROR = ROOT / "deploy" / "runbooks" / "restore-from-mirror.md"
 CLOSING = ROOT / "deploy" / "runbooks" / "close-a-town.md"
@@ -50,7 +50,7 @@ def towns(tmp_path: Path) -> Iterator[RunningTowns]:
     network = f"run{uuid.uuid4().hex[:12]}.timebank.wales"
     made = [
         LocalTown(name=name, home=tmp_path / name, ports={service: free_port() for service in SERVICES})
-        for name in MEMBERS
+        for name in PAIR
     ]
     make_network(network, made, folder=tmp_path, pair_limit=LIMIT_MINUTES)
     running = []
