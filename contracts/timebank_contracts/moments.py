@@ -24,7 +24,9 @@ _TIME = re.compile(TIME_PATTERN)
 def show_time(moment: datetime) -> str:
     """`2026-01-31T10:00:00.123Z`; `moment` must be aware."""
     assert moment.tzinfo is not None, "times are aware"
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:

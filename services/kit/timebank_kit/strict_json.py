@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+import msgspec
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
@@ -93,4 +94,11 @@ _decoder: Final = json.JSONDecoder(object_pairs_hook=_no_key_twice, parse_consta
 
 def strict_json(raw: bytes) -> Any:
     """The value of JSON in UTF-8, no key twice, no NaN; raises `ValueError` or `RecursionError`."""
+    try:
+        value = msgspec.json.decode(raw)
+        if msgspec.json.encode(value) == raw:
+            # Written again it is the same, so nothing was dropped: what most programs send, in a fifth of the time.
+            return value
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        pass  # the words of a refusal are those of the reader below
     return _decoder.decode(raw.decode("utf-8"))

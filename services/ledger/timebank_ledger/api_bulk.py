@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -204,7 +205,8 @@ class Upload:
     async def _flush(self, spool: Spool) -> None:
         """Write what was gathered, and answer it; or raise what keeps the writer from it."""
         group, self._group = self._group, []
-        asked = await run_in_threadpool(lambda: [self._command(line) for line in group])
+        now = self._edge.clock.now()
+        asked = await run_in_threadpool(lambda: [self._command(line, now) for line in group])
         commands = [one for one in asked if isinstance(one, c.Command)]
         written = iter(await self._written(commands) if commands else [])
         for line, one in zip(group, asked, strict=True):
@@ -218,12 +220,12 @@ class Upload:
             self._tally.refused += not isinstance(done, Written)
             self._put(spool, {"line": line.number} | answer | ({"repeated": True} if repeated else {}))
 
-    def _command(self, line: Line) -> c.Command | dict[str, Any]:
+    def _command(self, line: Line, now: datetime) -> c.Command | dict[str, Any]:
         try:
             check_line(line)
         except EdgeProblem as problem:
             return problem_answer(problem.body)
-        return command_or_answer(self._edge, self._caller, line.raw)
+        return command_or_answer(self._edge, self._caller, line.raw, now=now)
 
     async def _written(self, commands: list[c.Command]) -> list[Written | Exception]:
         """The writer's answers; while its queue is full the sender waits."""

@@ -5,6 +5,7 @@ Source: design page 1, "Life of a transfer"; page 3, "HTTP API".
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -59,13 +60,13 @@ _ANSWERED = (
 """What may happen to one command of a batch while the others go on; anything else is a bug."""
 
 
-def asking_of(edge: Edge, caller: Caller, key: str) -> Asking:
+def asking_of(edge: Edge, caller: Caller, key: str, *, now: datetime | None = None) -> Asking:
     """What a transfer's command needs besides its body."""
     return Asking(
         caller=caller,
         key=key,
         node=edge.access.node,
-        now=edge.clock.now(),
+        now=now or edge.clock.now(),
         expires_after_seconds=edge.settings.transfer_expires_after_seconds,
         tag_key=edge.tag_key,
     )
@@ -106,7 +107,8 @@ async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request, dry
     """Up to 1,000 commands; each is written or refused by itself, and the answers stand in their order."""
     check_type(request, JSON_TYPE)
     raws = split_batch(await body_bytes(request, bytes_max=BATCH_BYTES_MAX))
-    commands = await run_in_threadpool(lambda: [command_or_answer(edge, caller, raw) for raw in raws])
+    now = edge.clock.now()
+    commands = await run_in_threadpool(lambda: [command_or_answer(edge, caller, raw, now=now) for raw in raws])
     written = await _write_all(edge, [one for one in commands if isinstance(one, c.Command)], dry_run=dry_run)
     each = iter(written)
     answers = [one if isinstance(one, dict) else command_answer(edge, next(each)) for one in commands]
@@ -121,11 +123,13 @@ async def post_transfers(edge: TheEdge, caller: TheCaller, request: Request, dry
     )
 
 
-def command_or_answer(edge: Edge, caller: Caller, raw: msgspec.Raw | bytes) -> dict[str, Any] | c.Command:
+def command_or_answer(
+    edge: Edge, caller: Caller, raw: msgspec.Raw | bytes, *, now: datetime
+) -> dict[str, Any] | c.Command:
     """The command that an item of a batch asks for, or the answer that it gets for its form."""
     try:
         item = decode_item(raw)
-        return item_command(item, asking_of(edge, caller, check_key(item.key)))
+        return item_command(item, asking_of(edge, caller, check_key(item.key), now=now))
     except msgspec.ValidationError as error:
         return problem_answer(invalid_field(error))
     except _ANSWERED as error:

@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, Protocol
 
@@ -73,12 +74,18 @@ class Asking:
     @property
     def expires_at(self) -> str:
         """Until when the payee's town may take a transfer that does not say."""
-        return show_time(self.now + timedelta(seconds=self.expires_after_seconds))
+        return _time_after(self.now, self.expires_after_seconds)
 
     @property
     def hashed_key(self) -> str:
         """The key as entries keep it: scoped to the client."""
         return c.key_of(f"{self.caller.issuer}/{self.caller.subject}", self.key)
+
+
+@lru_cache(maxsize=64)
+def _time_after(now: datetime, seconds: int) -> str:
+    """The commands of a batch have one time."""
+    return show_time(now + timedelta(seconds=seconds))
 
 
 def command_head(caller: Caller, key: str, content: dict[str, Any]) -> dict[str, Any]:
@@ -163,14 +170,14 @@ def _send(asked: Single, asking: Asking, head: dict[str, Any], node: str, alias:
         raise Refusal("reason_needed")
     expires_at = asking.expires_at
     if asked.expires_in_seconds is not None:
-        expires_at = show_time(asking.now + timedelta(seconds=asked.expires_in_seconds))
+        expires_at = _time_after(asking.now, asked.expires_in_seconds)
     return c.SendTransfer(
         **head,
         payer=asked.payer,
         peer=node,
         payee=alias,
         minutes=asked.minutes,
-        payer_tag=payer_tag(asking.tag_key, key=asking.hashed_key, account=asked.payer),
+        payer_tag=payer_tag(asking.tag_key, key=head["key"], account=asked.payer),
         purpose=asked.purpose,
         expires_at=expires_at,
         activity=asked.activity,

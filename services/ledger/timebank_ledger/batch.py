@@ -5,7 +5,7 @@ The array is taken apart first and each command decoded by itself, so one bad co
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -17,7 +17,7 @@ from timebank_contracts.moments import parse_date
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_kit.strict_json import strict_json
 from timebank_ledger import commands as c
-from timebank_ledger.asked import Asking, group_command, single_command
+from timebank_ledger.asked import Asking, Single, group_command, single_command
 
 BATCH_BYTES_MAX: Final = 1_048_576
 
@@ -36,8 +36,9 @@ class PayeeItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def parts(self) -> dict[str, str | None]:
         """Account, node and alias, None where it is not said."""
-        told = {"account": self.account, "node": self.node, "alias": self.alias}
-        return {name: None if part is UNSET else part for name, part in told.items()}
+        if self.account is UNSET:
+            return {"account": None, "node": str(self.node), "alias": str(self.alias)}
+        return {"account": self.account, "node": None, "alias": None}
 
 
 class BatchItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,19 +67,6 @@ class BatchItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         group = group and self.given_minutes is None and self.expires_in_seconds is None
         if not (single if self.postings is None else group):
             raise ValueError("A command has payer, payee and minutes; or postings, and given where it differs")
-
-
-class _Single(msgspec.Struct, frozen=True, kw_only=True):
-    payer: str
-    minutes: int
-    purpose: str
-    activity: str | None
-    served_on: str | None
-    given_minutes: int | None
-    confirmed_by: str | None
-    programme: str | None
-    reason: str | None
-    expires_in_seconds: int | None
 
 
 _array: Final[msgspec.json.Decoder[list[Raw]]] = msgspec.json.Decoder(Annotated[list[Raw], Meta(max_length=BATCH_MAX)])
@@ -113,16 +101,5 @@ def item_command(item: BatchItem, asking: Asking) -> c.Command:
         return group_command(item, tuple(item.postings), item.given, asking)
     assert item.payer is not None
     assert item.payee is not None
-    single = _Single(
-        payer=item.payer,
-        minutes=item.minutes,
-        purpose=item.purpose,
-        activity=item.activity,
-        served_on=item.served_on,
-        given_minutes=item.given_minutes,
-        confirmed_by=item.confirmed_by,
-        programme=item.programme,
-        reason=item.reason,
-        expires_in_seconds=item.expires_in_seconds,
-    )
+    single = cast(Single, item)  # whose payer is not None
     return single_command(single, asking, **item.payee.parts)

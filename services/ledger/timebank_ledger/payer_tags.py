@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Final
 
 _FIRST_DIGITS: Final = 14
@@ -39,4 +38,4 @@ def _mark(tag_key: bytes, first: str, account: str) -> str:
 
 
 def _digest(tag_key: bytes, text: str) -> str:
-    return hmac.new(tag_key, text.encode("ascii"), sha256).hexdigest()
+    return hmac.digest(tag_key, text.encode("ascii"), "sha256").hex()
