@@ -12,6 +12,7 @@ from rich.console import Console
 
 from timebank_audit.cli_books import keys, replay, statement
 from timebank_audit.cli_bundle import export
+from timebank_audit.cli_collect import collect
 from timebank_audit.cli_compare import diff, reconcile
 from timebank_audit.cli_proofs import check_proof, prove
 from timebank_audit.earlier import read_earlier
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 app.command("export")(export)
+app.command("collect")(collect)
 app.command("replay")(replay)
 app.command("statement")(statement)
 app.command("keys")(keys)

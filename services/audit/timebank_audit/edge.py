@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from timebank_audit.codes import EXITS, MALFORMED_EXIT, Verdict
+from timebank_audit.doors import NodeAway
 from timebank_audit.policy import read_policy
 from timebank_audit.stores import show_path
 from timebank_audit.trust import FROM_EXPORT, Trust, read_vkey, trust_keys
@@ -48,6 +49,9 @@ def ended_by_exit_code() -> Iterator[None]:
     except Unsound as error:
         typer.echo(f"FAIL: {error}", err=True)
         raise typer.Exit(EXITS[Verdict.FAIL]) from error
+    except NodeAway as error:
+        typer.echo(f"Trouble: {error} Run the same again: it goes on where it stopped.", err=True)
+        raise typer.Exit(MALFORMED_EXIT) from error
     except typer.Exit:
         raise
     except Exception as error:
