@@ -65,6 +65,11 @@ class Doors(httpx.BaseTransport):
     def __init__(self) -> None:
         self.lines: dict[str, Line] = {}
 
+    def ask(self, town: str, path: str) -> httpx.Response:
+        """What the federation of a town answers to anybody."""
+        with httpx.Client(transport=self.lines[f"{town}.example"]) as http:
+            return http.get(f"http://{town}.example{path}")
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         line = self.lines.get(request.url.host)
         if line is None:

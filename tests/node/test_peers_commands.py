@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tests.federation.towns import Network, open_towns
 from timebank_contracts.errors import Malformed
+from timebank_contracts.segments import parse_segment
 from timebank_kit.web import AsgiBridge
 from timebank_node.commands_peers import (
     assent_limit,
@@ -22,6 +23,7 @@ from timebank_node.commands_peers import (
     show_limits,
     show_matrix,
     take_limit,
+    thaw,
 )
 from timebank_node.operator_door import OperatorDoor, door_of_home, door_with_token
 
@@ -109,3 +111,20 @@ def test_a_limit_is_proposed_and_assented_to_by_file_and_listed(place: Place, tm
     assert "Signed by aberdare, barry, in" in place.said
     assert "2:00 agreed with barry, 2026-03-02T10:00:00.000Z" in place.said
     assert [network[one].stream(other)["owe_limit"] for one, other in PAIRS] == [120, 120]
+
+
+def test_a_frozen_stream_is_taken_up_again_with_a_reason(place: Place) -> None:
+    barry, door = place.network["barry"], place.doors["aberdare"]
+    place.network.send("barry", "aberdare", key="k")
+    raw = barry.federation.sender.segment_after("aberdare", 0, limit=1)
+    assert raw is not None
+    place.network.pump()
+    again = barry.segment("aberdare", [parse_segment(raw).messages[0]])
+    assert place.network["aberdare"].federation.receiver.take(again) == "frozen"
+    thaw(place.out, door, "barry", reason="node_mended", dry_run=True)
+    assert place.network["aberdare"].stream("barry")["frozen"]
+    thaw(place.out, door, "barry", reason="node_mended", dry_run=False)
+    assert not place.network["aberdare"].stream("barry")["frozen"]
+    assert "barry's messages are taken again at aberdare" in place.said
+    with pytest.raises(Malformed):
+        thaw(place.out, door, "barry", reason="node_mended", dry_run=False)

@@ -102,6 +102,21 @@ def peers_resume(folder: Home, peer: Peer, url: Url = None, dry_run: DryRun = Fa
         set_policy(out, door, peer, dry_run=dry_run, suspended=False)
 
 
+@app.command("thaw")
+def peers_thaw(
+    folder: Home,
+    peer: Peer,
+    reason: Annotated[str, typer.Option(help="Why, as a word for the journal: node_mended, evidence_settled, …")],
+    url: Url = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Take a peer's messages again after its stream was frozen as evidence; the reason stays in the journal."""
+    from timebank_node.commands_peers import thaw  # noqa: PLC0415
+
+    with _door(folder, url) as door:
+        thaw(out, door, peer, reason=reason, dry_run=dry_run)
+
+
 @app.command("limit")
 def peers_limit(
     folder: Home,

@@ -88,6 +88,13 @@ def set_policy(out: Console, door: OperatorDoor, peer: str, *, dry_run: bool, **
         out.print("Nothing new is sent to it, and what it sends is rejected; its decisions still count.")
 
 
+def thaw(out: Console, door: OperatorDoor, peer: str, *, reason: str, dry_run: bool) -> None:
+    """End the freeze of a peer's stream; what it sends is judged anew from where the stream stands."""
+    door.ask("POST", f"/v1/streams/{peer}/thaw" + ("?dry_run=true" if dry_run else ""), {"reason": reason})
+    would = "would be" if dry_run else "are"
+    out.print(f"{peer}'s messages {would} taken again at {door.node}; the reason {reason} stands in the journal.")
+
+
 def show_matrix(out: Console, doors: Sequence[OperatorDoor]) -> None:
     """Print what each town says of each of its peers: positions, transfers under way, ages, limits that are near."""
     table = Table("Town", "Peer", "State", "Position", "Under way", "Open", "Oldest", "", box=None)
