@@ -34,6 +34,7 @@ from timebank_kit.journal import (
     scan,
     tail_missing,
 )
+from timebank_kit.postgres_arrays import BytesArray, TextArray, take_arrays
 
 _COLUMNS = "originator_version, topic, state, idempotency_key"
 _CREATE = """
@@ -45,7 +46,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS stored_events_key ON stored_events (originator
 """
 _INSERT = f"""
 INSERT INTO stored_events (originator_id, {_COLUMNS})
-SELECT %b::uuid, * FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::text[])
+SELECT %b::uuid, %b::bigint + n - 1, topic, state, key
+FROM unnest(%b, %b, %b) WITH ORDINALITY AS new (topic, state, key, n)
 WHERE %b::bigint = 0 OR EXISTS (
     SELECT FROM stored_events WHERE originator_id = %b::uuid AND originator_version = %b::bigint - 1)
 """.encode()  # noqa: S608 - constants
@@ -109,9 +111,11 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
         if not records:
             return
         check_sequence(records)
-        positions, topics, states, keys = map(list, zip(*records, strict=True))
         first = records[0].position
-        params: list[Any] = [self._originator, positions, topics, states, keys, first, self._originator, first]
+        topics = TextArray([record.topic.encode() for record in records])
+        states = BytesArray([record.state for record in records])
+        keys = TextArray([None if record.key is None else record.key.encode() for record in records])
+        params: list[Any] = [self._originator, first, topics, states, keys, first, self._originator, first]
         try:
             inserted = self._writer.execute(_INSERT, params, prepare=True).rowcount
         except errors.UniqueViolation as error:
@@ -209,6 +213,7 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
         except psycopg.Error as error:
             raise JournalTrouble(f"PostgreSQL cannot be reached: {_first_line(error)}.") from error
         try:
+            take_arrays(connection)
             for setting in _MUST_BE_ON:
                 row = connection.execute(f"SHOW {setting}".encode()).fetchone()
                 check_setting(setting, str(row[0]) if row else "off")

@@ -56,9 +56,11 @@ class LayerMap(MutableMapping[K, V]):
     def get(self, key: K, default: Any = None) -> Any:
         """As a dictionary's: the rules look an account up so, several times for each transfer."""
         found = self.own.get(key)
-        if found is None:
-            return self[key] if key in self.below and key not in self._gone else default
-        return found
+        if found is None and key not in self._gone:
+            seen = self.below.get(key)
+            if seen is not None:
+                found = self.own[key] = self._copy(seen)
+        return default if found is None else found
 
     def __contains__(self, key: object) -> bool:
         return key in self.own or (key in self.below and key not in self._gone)
