@@ -15,6 +15,7 @@ from timebank_audit.cli_bundle import export
 from timebank_audit.cli_collect import collect
 from timebank_audit.cli_compare import diff, reconcile
 from timebank_audit.cli_proofs import check_proof, prove
+from timebank_audit.cli_report import report
 from timebank_audit.earlier import read_earlier
 from timebank_audit.edge import Policy, Vkeys, ended_by_exit_code, trust_of, verify_with_a_bar
 from timebank_audit.report import make_report
@@ -32,6 +33,7 @@ app.command("statement")(statement)
 app.command("keys")(keys)
 app.command("reconcile")(reconcile)
 app.command("diff")(diff)
+app.command("report")(report)
 app.command("prove")(prove)
 app.command("check-proof")(check_proof)
 
@@ -67,9 +69,9 @@ def verify(
         trust = trust_of(vkey or [], policy)
         seen = [] if earlier is None else read_earlier(earlier)
         audited = verify_with_a_bar(directories, trust, unresolved_after_days, earlier=seen)
-        report = make_report(audited, version=version("timebank"))
+        said = make_report(audited, version=version("timebank"))
     if as_json:
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(said, indent=2, ensure_ascii=False))
     else:
-        show(report, Console())
-    raise typer.Exit(report["exit"])
+        show(said, Console())
+    raise typer.Exit(said["exit"])

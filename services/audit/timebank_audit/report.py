@@ -8,6 +8,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
+from timebank_audit.books import positions, trial_balances
 from timebank_audit.codes import CODES, EXITS, Verdict
 from timebank_audit.findings import Findings
 from timebank_audit.towns import Town
@@ -54,6 +55,8 @@ def make_report(audit: Audit, *, version: str) -> dict[str, Any]:
         "towns": [_town(town, audit) for town in audit.towns],
         "checks": [_check(code, findings) for code in CODES],
         "findings": [finding._asdict() | {"verdict": finding.verdict.value} for finding in _ordered(findings)],
+        "trial_balances": trial_balances(audit.towns),
+        "positions": positions(audit.towns),
         "pairs": [_pair(audit, index) for index in range(len(audit.pairs))],
         "listed": [row for town in audit.towns for row in _listed(town)],
         "money": [row for town in audit.towns for row in _money(town)],
