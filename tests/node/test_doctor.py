@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -16,6 +16,7 @@ from tests.node.test_cli import init, refusal, run
 from timebank_kit.clock import Clock
 from timebank_node.commands_doctor import Doctor
 from timebank_node.operator_door import OperatorDoor, door_of_home
+from timebank_node.peer_visit import PeerVisitor
 
 NO_BROKER = "127.0.0.1:1"
 
@@ -34,7 +35,12 @@ class Visit:
         return door_of_home(self.folder, self._http, clock=self.network.clock)
 
     def says(
-        self, environ: Mapping[str, str] | None = None, *, clock: Clock | None = None, room_bytes_min: int = 0
+        self,
+        environ: Mapping[str, str] | None = None,
+        *,
+        clock: Clock | None = None,
+        room_bytes_min: int = 0,
+        visitor: Callable[[int], PeerVisitor] | None = None,
     ) -> tuple[bool, dict[str, str]]:
         """Whether nothing must be changed, and the line of each check."""
         text = StringIO()
@@ -44,6 +50,7 @@ class Visit:
             clock=clock or self.network.clock,
             door=self._door,
             room_bytes_min=room_bytes_min,
+            visitor=visitor,
         )
         fine = found.examine(Console(file=text, width=500, markup=False))
         lines = text.getvalue().splitlines()
@@ -108,3 +115,24 @@ def test_a_key_that_others_can_read_and_a_registry_that_is_missing_are_told_with
 
 def test_a_folder_that_is_no_home_is_exit_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "does not describe a node" in refusal(capsys, "doctor", tmp_path)
+
+
+def test_peers_are_looked_at_and_one_that_is_away_is_no_fault_of_this_home(tmp_path: Path) -> None:
+    with open_towns(tmp_path, "aberdare", "barry", "cardiff", on_disk=True) as network:
+        visit = Visit(network)
+        http = httpx.Client(transport=network.doors)
+
+        def visitor(held: int) -> PeerVisitor:
+            return PeerVisitor(http, clock=network.clock, held=held)
+
+        fine, said = visit.says(visitor=visitor)
+        assert said["peer"] == "FINE cardiff: registry 1."
+        assert fine
+        network["cardiff"].door.is_cut = True
+        fine, said = visit.says(visitor=visitor)
+        assert said["peer"].startswith("- cardiff does not answer at http://cardiff.example")
+        assert fine
+        network["barry"].door.is_cut = True
+        fine, said = visit.says(visitor=visitor)
+        assert "this machine's way out" in said["peer"]
+        assert not fine

@@ -19,6 +19,7 @@ from timebank_node.commands_peers import (
     assent_limit,
     listed_limits,
     propose_limit,
+    rows_of_exports,
     set_policy,
     show_limits,
     show_matrix,
@@ -91,6 +92,23 @@ def test_the_matrix_shows_every_pair_what_is_under_way_and_a_town_that_is_silent
     assert "aberdare barry open −0:30 0:10 1 7 s" in place.said
     assert "barry aberdare open 0:30 0:00 0" in place.said
     assert "http://cardiff.example does not answer" in place.said
+
+
+def test_the_matrix_is_read_from_exported_towns_as_from_running_ones(place: Place, tmp_path: Path) -> None:
+    network = place.network
+    network.send("aberdare", "barry", 30, key="settled")
+    network.pump()
+    network.send("aberdare", "barry", 10, key="open")
+    network.clock.advance(7)
+    folders = [tmp_path / "exported" / name for name in network.towns]
+    for folder in folders:
+        town = network[folder.name]
+        town.ledger.export(folder, vkey=town.home.vkey, registries=town.federation.registries.envelopes)
+    show_matrix(place.out, [], rows_of_exports(folders, network.clock.now()))
+    from_exports = place.said
+    show_matrix(place.out, list(place.doors.values()))
+    assert place.said == f"{from_exports} {from_exports}"
+    assert "aberdare barry open −0:30 0:10 1 7 s" in from_exports
 
 
 def test_a_limit_is_proposed_and_assented_to_by_file_and_listed(place: Place, tmp_path: Path) -> None:

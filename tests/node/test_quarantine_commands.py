@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tests.federation.towns import open_towns
-from tests.node.test_cli import made
+from tests.node.test_cli import init, made, refusal
 from timebank_contracts.errors import Malformed
 from timebank_federation.quarantine import Quarantine
 from timebank_kit.web import AsgiBridge
@@ -75,3 +75,11 @@ def test_rubbish_is_listed_without_a_sender_and_a_half_written_item_is_left_alon
 def test_a_hash_that_names_no_item_is_refused(tmp_path: Path, start: str) -> None:
     with pytest.raises(Malformed, match="timebank quarantine list"):
         show_quarantined(Console(file=StringIO()), tmp_path, start)
+
+
+def test_a_retry_without_the_running_node_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    init(tmp_path / "a")
+    Quarantine(tmp_path / "a" / "quarantine").put(b"bytes\n", code="malformed", detail="")
+    (item,) = kept_in(tmp_path / "a" / "quarantine")
+    said = refusal(capsys, "quarantine", "retry", tmp_path / "a", item.sha256, "--url", "http://127.0.0.1:1")
+    assert "Start the node, then retry: list and show work without it" in said

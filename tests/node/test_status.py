@@ -100,3 +100,14 @@ def test_a_node_that_does_not_answer_is_one_sentence_and_exit_status_2(
     at = f"http://127.0.0.1:1={tmp_path / 'token'}"
     assert "does not answer" in refusal(capsys, "status", "--at", at)
     assert "Name the node's home" in refusal(capsys, "status", tmp_path / "a", "--at", at)
+
+
+@slow
+def test_an_intake_that_is_stopped_and_a_stream_that_waits_for_a_newer_version_need_an_operator(place: Place) -> None:
+    receiver = place.network["aberdare"].federation.receiver
+    receiver.intake.reason = "Nearly all is bad here."
+    receiver.waits_for_upgrade.add("barry")
+    fine, said = place.screen()
+    assert "NEEDS YOU Nothing is taken from the broker: Nearly all is bad here. timebank doctor." in said
+    assert "NEEDS YOU barry sends what this version does not know: update this node." in said
+    assert not fine

@@ -134,17 +134,22 @@ def peers_limit(
 
 @network_app.command("matrix")
 def network_matrix(
-    homes: Annotated[list[Path] | None, typer.Argument(help="Homes of running nodes.", exists=True)] = None,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIR]...", help="Homes of running nodes, or exported towns.", exists=True),
+    ] = None,
     at: Annotated[list[str] | None, typer.Option(help="URL=FILE: a node and the secret file of a token.")] = None,
 ) -> None:
     """Print where every town stands with every other: positions, ages, open transfers, limits that are near."""
     import httpx  # noqa: PLC0415
 
     from timebank_kit.clock import SystemClock  # noqa: PLC0415
-    from timebank_node.commands_peers import show_matrix  # noqa: PLC0415
+    from timebank_node.commands_peers import rows_of_exports, show_matrix  # noqa: PLC0415
     from timebank_node.operator_door import door_of_home, door_with_token  # noqa: PLC0415
 
     with httpx.Client(timeout=SECONDS) as http:
-        doors = [door_of_home(folder, http, clock=SystemClock()) for folder in homes or ()]
+        homes = [folder for folder in folders or () if (folder / "node.json").exists()]
+        exports = [folder for folder in folders or () if folder not in homes]
+        doors = [door_of_home(folder, http, clock=SystemClock()) for folder in homes]
         doors += [door_with_token(words, http) for words in at or ()]
-        show_matrix(out, doors)
+        show_matrix(out, doors, rows_of_exports(exports, SystemClock().now()))

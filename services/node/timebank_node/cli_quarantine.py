@@ -46,11 +46,18 @@ def quarantine_retry(
     from timebank_kit.clock import SystemClock  # noqa: PLC0415
     from timebank_node.commands_quarantine import node_token_of, retry_quarantined  # noqa: PLC0415
     from timebank_node.home import open_home  # noqa: PLC0415
-    from timebank_node.operator_door import OperatorDoor  # noqa: PLC0415
+    from timebank_node.operator_door import NodeAway, OperatorDoor  # noqa: PLC0415
 
     opened = open_home(home)
     with httpx.Client(timeout=SECONDS) as http:
         token = node_token_of(opened, SystemClock())
         door = OperatorDoor(http, url=url or opened.described.url, token=token, node=opened.identity.node)
-        if not retry_quarantined(out, folder or home / "quarantine", start, door):
+        try:
+            had_effect = retry_quarantined(out, folder or home / "quarantine", start, door)
+        except NodeAway as away:
+            # Only the writer judges a segment; `list` and `show` read files.
+            raise NodeAway(
+                f"{away} Start the node, then retry: list and show work without it, retry does not."
+            ) from away
+        if not had_effect:
             raise typer.Exit(1)

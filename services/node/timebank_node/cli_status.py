@@ -54,7 +54,7 @@ def doctor(
     home: Annotated[Path, typer.Argument(help="The node's home.", file_okay=False, exists=True)],
     url: Annotated[str | None, typer.Option(help="Where it serves, if it runs; none: as its node.json says.")] = None,
 ) -> None:
-    """Look at a node's settings, keys, disk, journal, clock, registry, broker. Exit status 1: change something."""
+    """Look at settings, keys, disk, journal, clock, registry, broker, peers. Exit status 1: change something."""
     import os  # noqa: PLC0415
 
     import httpx  # noqa: PLC0415
@@ -63,12 +63,17 @@ def doctor(
     from timebank_node.commands_doctor import Doctor  # noqa: PLC0415
     from timebank_node.home import read_description  # noqa: PLC0415
     from timebank_node.operator_door import door_of_home  # noqa: PLC0415
+    from timebank_node.peer_visit import PeerVisitor  # noqa: PLC0415
 
     read_description(home / "node.json")
     clock = SystemClock()
     with httpx.Client(timeout=SECONDS) as http:
         found = Doctor(
-            home, environ=os.environ, clock=clock, door=lambda: door_of_home(home, http, clock=clock, url=url)
+            home,
+            environ=os.environ,
+            clock=clock,
+            door=lambda: door_of_home(home, http, clock=clock, url=url),
+            visitor=lambda held: PeerVisitor(http, clock=clock, held=held),
         )
         if not found.examine(out):
             raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`timebank doctor`: looks at a node's settings, keys, disk, journal, clock, registry, broker; a line for each.
+"""`timebank doctor`: looks at a node's settings, keys, disk, journal, clock, registry, broker, peers; a line for each.
 
 It works whether the node runs or not, and changes nothing but a probe file that it takes away again. A check that needs
 what an earlier one did not find is left out, and says so. What is wrong is told in the words with which the node itself
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -40,6 +40,7 @@ from timebank_node.commands_node import ROOMS
 from timebank_node.compose import environment
 from timebank_node.home import KEY_USES, Home, open_home
 from timebank_node.operator_door import NodeAway, OperatorDoor
+from timebank_node.peer_visit import PEERS_MAX, PeerVisitor
 
 ROOM_BYTES_MIN: Final = 1 << 30
 """Less free room than this on the home's disk is told while there is still time to make some."""
@@ -74,6 +75,7 @@ class Doctor:
         environ: variables of the node's process.
         clock: the machine's.
         door: makes the door to the running node, if it runs.
+        visitor: makes who looks at peers, for the version of the registry that is held; None: nobody does.
         room_bytes_min: what must be free on the disk.
     """
 
@@ -84,6 +86,7 @@ class Doctor:
         environ: Mapping[str, str],
         clock: Clock,
         door: Callable[[], OperatorDoor],
+        visitor: Callable[[int], PeerVisitor] | None = None,
         room_bytes_min: int = ROOM_BYTES_MIN,
     ) -> None:
         self._folder = folder
@@ -91,6 +94,7 @@ class Doctor:
         self._clock = clock
         self._guard = ClockGuard(now=clock.now(), monotonic=clock.monotonic())
         self._door = door
+        self._visitor = visitor
         self._room_bytes_min = room_bytes_min
         self._home: Home | None = None
         self._ledger: Settings | None = None
@@ -119,6 +123,9 @@ class Doctor:
                 verdict, sentence = "CHANGE", " ".join(str(error).split())
                 fine = False
             out.print(f"{verdict:<8}{name:<10}{sentence}")
+        for verdict, sentence in self._peers():
+            fine = fine and verdict != "CHANGE"
+            out.print(f"{verdict:<8}{'peer':<10}{sentence}")
         return fine
 
     def _keys(self) -> str:
@@ -206,6 +213,27 @@ class Doctor:
                 f"The home holds version {held} of the registry, the running ledger {accepted}: see timebank status."
             )
         return f"The running ledger accepted version {accepted}, the latest one held."
+
+    def _peers(self) -> Iterator[tuple[str, str]]:
+        """A verdict and a sentence for each peer; that one is away is its operator's matter, that all are is ours."""
+        latest = None if self._home is None else Registries(self._home.registry_folder).latest
+        if latest is None or self._home is None or self._visitor is None:
+            return
+        me, visitor = self._home.identity.node, self._visitor(latest.version)
+        peers = [node for node in latest.nodes if node.node != me and node.state != "closed"][:PEERS_MAX]
+        visits = [visitor.visit(node) for node in peers]
+        nobody = len(visits) > 1 and all(visit.away for visit in visits)
+        for node, visit in zip(peers, visits, strict=True):
+            if visit.away is not None:
+                yield "CHANGE" if nobody else "-", visit.away
+            elif not visit.wrong:
+                yield "FINE", f"{node.node}: {', '.join(visit.fine)}."
+            yield from (("CHANGE", sentence) for sentence in visit.wrong)
+        if nobody:
+            yield (
+                "CHANGE",
+                "No peer answers: look at this machine's way out (name service, route, proxy, certificates).",
+            )
 
     def _broker(self) -> str:
         settings = _known(self._federation, "the settings")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from timebank_audit.verify import verify
 from timebank_contracts.amounts import show_hours
 from timebank_contracts.errors import Malformed
+from timebank_contracts.figures import position_rows
 from timebank_kit.files import atomic_write
 from timebank_node.operator_door import OperatorDoor
 
@@ -95,11 +98,40 @@ def thaw(out: Console, door: OperatorDoor, peer: str, *, reason: str, dry_run: b
     out.print(f"{peer}'s messages {would} taken again at {door.node}; the reason {reason} stands in the journal.")
 
 
-def show_matrix(out: Console, doors: Sequence[OperatorDoor]) -> None:
-    """Print what each town says of each of its peers: positions, transfers under way, ages, limits that are near."""
+def rows_of_exports(folders: Sequence[Path], now: datetime) -> tuple[dict[tuple[str, str], dict[str, Any]], list[str]]:
+    """What exported towns' journals say of each peer, and a sentence for each export from which nothing follows.
+
+    Args:
+        folders: of exported towns, of one network.
+        now: ages are counted to it.
+
+    Raises:
+        Malformed: a folder is no export, or two are of one town.
+    """
+    towns = verify(folders).towns if folders else []
+    found = {
+        (town.node, row.peer): row._asdict()
+        for town in towns
+        if not town.unusable
+        for row in position_rows(town.replay.book, now)
+    }
+    return found, [f"{town.node}: {town.unusable} See timebank audit verify." for town in towns if town.unusable]
+
+
+def show_matrix(
+    out: Console,
+    doors: Sequence[OperatorDoor],
+    exported: tuple[dict[tuple[str, str], dict[str, Any]], list[str]] = ({}, []),
+) -> None:
+    """Print what each town says of each of its peers: positions, transfers under way, ages, limits that are near.
+
+    Args:
+        doors: to running nodes.
+        exported: what `rows_of_exports` found.
+    """
     table = Table("Town", "Peer", "State", "Position", "Under way", "Open", "Oldest", "", box=None)
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    silent = []
+    found = dict(exported[0])
+    silent = list(exported[1])
     for door in doors:
         try:
             said = door.ask("GET", "/v1/positions")

@@ -173,6 +173,10 @@ class StatusScreen:
         self._out.print(f"{'registry':<12}version {state['registry']}")
         kept, given_up = state["quarantined"], state["quarantine_given_up"]
         self._out.print(f"{'quarantine':<12}{kept} kept, {given_up} given up")
+        if state["intake_stopped"]:
+            self._need(f"Nothing is taken from the broker: {state['intake_stopped']} timebank doctor.")
+        for peer in state["waits_for_upgrade"]:
+            self._need(f"{peer} sends what this version does not know: update this node.")
         if state["broker_away"]:
             self._need("The broker is away; peers are asked over HTTPS meanwhile: timebank kafka check.")
         if state["registry_forked"]:
