@@ -182,3 +182,10 @@ def test_every_changed_byte_of_a_receipt_is_noticed(network: Network, out: Path,
 def test_what_is_no_transfer_has_no_receipt(transfer: str, out: Path, tmp_path: Path) -> None:
     assert run("prove", transfer, out, "--into", tmp_path / "r")[0] == 2
     assert not (tmp_path / "r").exists()
+
+
+def test_the_selftest_tries_known_answers_and_planted_faults(tmp_path: Path) -> None:
+    code, printed = run("selftest")
+    assert code == 0, printed
+    assert printed.count("right  ") == 12
+    assert "WRONG" not in printed

@@ -16,9 +16,11 @@ from timebank_audit.cli_collect import collect
 from timebank_audit.cli_compare import diff, reconcile
 from timebank_audit.cli_proofs import check_proof, prove
 from timebank_audit.cli_report import report
+from timebank_audit.codes import MALFORMED_EXIT
 from timebank_audit.earlier import read_earlier
 from timebank_audit.edge import Policy, Vkeys, ended_by_exit_code, trust_of, verify_with_a_bar
 from timebank_audit.report import make_report
+from timebank_audit.selftest import selftest as run_selftest
 from timebank_audit.show import show
 from timebank_audit.verify import UNRESOLVED_AFTER_DAYS
 
@@ -44,6 +46,19 @@ def audit() -> None:
 
     Exit codes: 0 PASS, 1 FAIL, 2 malformed input or usage, 3 NOT PROVEN.
     """
+
+
+@app.command()
+def selftest() -> None:
+    """Whether this installation finds what it must find: known answers, a good bundle, planted faults."""
+    with ended_by_exit_code():
+        wrong = 0
+        for step in run_selftest():
+            typer.echo(f"{'right' if step.is_right else 'WRONG'}  {step.what}")
+            wrong += not step.is_right
+        if wrong:
+            typer.echo("Do not believe this installation: install it anew, with its hashes checked.", err=True)
+            raise typer.Exit(MALFORMED_EXIT)
 
 
 @app.command()
