@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from deploy.bench.bench_audit import bench_audit
+from deploy.bench.bench_backlog import bench_backlog
 from deploy.bench.bench_http import bench_http
 from deploy.bench.bench_journal import bench_journal
 from deploy.bench.bench_plain import bench_plain
@@ -27,6 +28,7 @@ SUBJECTS: tuple[Callable[[Setting], None], ...] = (
     bench_startup,
     bench_http,
     bench_towns,
+    bench_backlog,
     bench_audit,
 )
 
@@ -44,7 +46,9 @@ def run(console: Console, *, quick: bool, only: str, out: Path) -> int:
                 console.print(f"[red]{subject.__name__}[/]: {error}")
         servers = [line for line in setting.servers.report() if "not started" not in line]
     if not figures.found and not trouble:
-        console.print(f"No subject matches {only}: try journal.*, startup.*, memory.*, http_*, town_to_town.*, audit.")
+        console.print(
+            f"No subject matches {only}: try journal.*, startup.*, memory.*, http_*, town_to_town.*, backlog.*, audit."
+        )
         return 1
     print_table(console, figures.found)
     for line in servers:

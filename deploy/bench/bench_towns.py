@@ -84,7 +84,7 @@ def _settle_one(town: RunningTown, body: dict[str, Any]) -> float:
 def _bench_load(setting: Setting, way: str, towns: list[RunningTown], alias: tuple[str, str]) -> None:
     town = towns[0]
     some = bodies(setting.count(TRANSFERS, quick=TRANSFERS_QUICK), datetime.now(UTC), alias=alias)
-    before = _stream(town)["outgoing"]["n"]
+    before = stream_of(town)["outgoing"]["n"]
     used = _used(setting, towns)
     with apart(
         post_batches,
@@ -130,13 +130,14 @@ def _wait_settled(town: RunningTown, count: int) -> float:
     """Look until every message was sent and every transfer decided; returns the moment (monotonic seconds)."""
     until = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < until:
-        stream = _stream(town)
+        stream = stream_of(town)
         if stream["outgoing"]["n"] == count and not stream["open_transfers"]:
             return time.monotonic()
         time.sleep(LOOK_SECONDS)
     raise BenchTrouble(f"After {SETTLE_SECONDS:.0f} s the towns still have open transfers.")
 
 
-def _stream(town: RunningTown) -> dict[str, Any]:
+def stream_of(town: RunningTown) -> dict[str, Any]:
+    """The stream to the one peer, as the ledger tells it."""
     found: dict[str, Any] = town.ask("GET", "/v1/streams").json()["streams"][0]
     return found

@@ -61,6 +61,8 @@ class RunningTown:
     http: httpx.Client
     pipe: Connection
     """To its process."""
+    pid: int
+    """Of its process."""
 
     def cpu_seconds(self) -> float:
         """What its process has used of the machine so far."""
@@ -114,14 +116,13 @@ def running_towns(
             plan.environ["TIMEBANK_FEDERATION_KAFKA"] = kafka
     with ExitStack() as stack:
         groups = [plans] if kafka is None else [[plan] for plan in plans]
-        pipes = [stack.enter_context(_process(together, embedded=kafka is None)) for together in groups]
+        ways = [stack.enter_context(_process(together, embedded=kafka is None)) for together in groups]
         towns = []
         for number, plan in enumerate(plans):
             http = httpx.Client(base_url=f"http://127.0.0.1:{plan.port}", timeout=HTTP_SECONDS)
             stack.callback(http.close)
-            towns.append(
-                RunningTown(plan=plan, home=open_home(plan.folder), http=http, pipe=pipes[number % len(pipes)])
-            )
+            pid, pipe = ways[number % len(ways)]
+            towns.append(RunningTown(plan=plan, home=open_home(plan.folder), http=http, pipe=pipe, pid=pid))
         yield towns
 
 
@@ -166,8 +167,11 @@ def export(plan: Plan, folder: Path) -> Path:
 
 
 @contextmanager
-def _process(plans: list[Plan], *, embedded: bool) -> Iterator[Connection]:
-    """A process that serves these towns; its end of the pipe is closed when we die, and then it ends too."""
+def _process(plans: list[Plan], *, embedded: bool) -> Iterator[tuple[int, Connection]]:
+    """A process that serves these towns, by its id and a pipe to it.
+
+    Its end of the pipe is closed when we die, and then it ends too.
+    """
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, plans, embedded), daemon=True)
@@ -177,7 +181,8 @@ def _process(plans: list[Plan], *, embedded: bool) -> Iterator[Connection]:
         if not ours.poll(START_SECONDS):
             raise BenchTrouble(f"The towns did not start within {START_SECONDS:.0f} s.")
         ours.recv()
-        yield ours
+        assert process.pid is not None, "it answered"
+        yield process.pid, ours
     except EOFError as error:
         raise BenchTrouble("A town's process ended at its start; see what it wrote.") from error
     finally:

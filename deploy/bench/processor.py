@@ -1,4 +1,4 @@
-"""Processor time: what each process, and each kind of thread in a node, used. It holds where a rate does not.
+"""Processor time and memory: what each process, and each kind of thread in a node, used.
 
 A rate depends on what else the machine does; the time that a processor worked for one transfer hardly does. Linux keeps
 both in /proc: of a process in clock ticks (10 ms), with those of its children that have ended.
@@ -18,6 +18,7 @@ from deploy.servers.child import children_of
 
 PROCESS: Final = "process"
 """The name under which `by_thread` tells the whole process."""
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _NUMBER: Final = re.compile(r"[-_ (]*\d.*$")
 
@@ -37,6 +38,12 @@ def by_thread() -> dict[str, float]:
 def of_process(pid: int) -> float:
     """Seconds that a process and those that it started, living or ended, used so far."""
     return sum(_ticks(Path(f"/proc/{pid}/stat"))) + sum(map(of_process, children_of(pid)))
+
+
+def resident_mb(pid: int) -> float:
+    """What a process holds of the memory now, in megabytes of 1,048,576 bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    return pages * _PAGE_BYTES / 1_048_576
 
 
 def _ticks(stat: Path) -> tuple[float, float]:
