@@ -39,8 +39,8 @@ test: $(READY)  ## every test, with real Apache Kafka and PostgreSQL
 test-fast: $(READY)  ## the tests that need no server, within a minute
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not servers and not slow"
 
-fuzz: $(READY)  ## EXAMPLES=200 generated requests, good and bad, for each operation of the API
-	TIMEBANK_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/conformance/test_schemathesis.py
+fuzz: $(READY)  ## EXAMPLES=200 generated requests for each operation of the API, and inputs for each parser of the auditor
+	TIMEBANK_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/conformance/test_schemathesis.py tests/audit/test_fuzz.py
 
 check: $(READY)  ## format, lint, types, the order of imports, the house rules
 	$(BIN)/ruff format --check .

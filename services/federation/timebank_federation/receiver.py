@@ -245,6 +245,8 @@ class Receiver:
         if isinstance(signer, str) or signer.node != peer.node:
             self._put_away(raw, "unsigned", "A pulled segment is not signed by the peer that was asked.")
             return None
+        # A network without a broker hears of a newer registry here, not only when it looks every five minutes.
+        self._fetch_registry(segment.statement.registry)
         taken = self._enter(signer, segment, raw)
         self.counts["pulled"] += 1
         return taken

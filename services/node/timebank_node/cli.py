@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from timebank_conformance.cli import conformance
 from timebank_contracts.errors import Malformed, Refusal
 from timebank_node.cli_kafka import app as kafka_app
 from timebank_node.cli_mirror import mirror, restore
@@ -58,6 +59,7 @@ app.command("mirror")(mirror)
 app.command("restore")(restore)
 app.command("status")(status)
 app.command("doctor")(doctor)
+app.command("conformance")(conformance)
 
 Folder = Annotated[Path, typer.Argument(help="The node's home.", file_okay=False)]
 ClientId = Annotated[str, typer.Argument(help="The client's id: a-z, 0-9, -.")]
@@ -125,6 +127,14 @@ def node_rotate_key(folder: Folder, out_file: RequestFile) -> None:
     from timebank_node.commands_life import rotate_key  # noqa: PLC0415
 
     rotate_key(out, folder, out_file)
+
+
+@node_app.command("rotate-log-key")
+def node_rotate_log_key(folder: Folder, out_file: RequestFile) -> None:
+    """Take the next step to another log key, while the log grows: a second key, then the end of the first."""
+    from timebank_node.log_key import rotate_log_key  # noqa: PLC0415
+
+    rotate_log_key(out, folder, out_file)
 
 
 @node_app.command("retire-key")
