@@ -163,6 +163,7 @@ def test_keys_and_policies_are_read_from_text_and_files(tmp_path: Path) -> None:
     assert run(tmp_path / "out", "--policy", policy)[0] == 2
     assert run(tmp_path / "out", "--policy", tmp_path / "missing")[0] == 2
     assert run(tmp_path / "out", "--vkey", "nonsense")[0] == 2
+    assert run(tmp_path / "out", "--vkey", "\udc80" + vkey)[0] == 2
 
 
 def test_text_and_json_agree_on_verdict_and_hash(tmp_path: Path) -> None:

@@ -44,6 +44,10 @@ def trust_keys(vkeys: Iterable[VerifierKey], policy: Policy = NO_WITNESSES) -> T
 
 def read_vkey(value: str) -> VerifierKey:
     """The verifier key in a text, or in the file that the text names; raises `Malformed`."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("A verifier key is UTF-8 text, or the name of a file that holds it.") from error
     if "+" in value and not Path(value).exists():
         return parse_vkey(value)
     return parse_vkey(_text(read_small(Path(value), VKEY_BYTES_MAX), value))
