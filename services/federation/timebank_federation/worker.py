@@ -14,14 +14,14 @@ from collections.abc import Callable
 
 from timebank_federation.broker import BrokerAway, Inbox
 from timebank_federation.intake import IntakeStopped
-from timebank_federation.ledger_client import LedgerAway
+from timebank_federation.ledger_client import BATCH_ENTRIES, LedgerAway
 from timebank_federation.receiver import Receiver
 from timebank_federation.sender import Sender
 
 FOLLOW_SECONDS = 1.0
 LINGER_SECONDS = 0.02
 LINGER_ENTRIES = 16
-"""So many entries at once that concern no peer are a crowd in town: more come, and each look at them is a request."""
+"""So many entries at once are a crowd: more come, and each look at them is a request, each segment a commit there."""
 SILENT_SECONDS = 90.0
 """A peer that was not heard for so long is asked, although there is a broker."""
 FORKED_SECONDS = 5.0
@@ -137,7 +137,7 @@ class Worker:
         if not sent and self._sender.position == before:
             # A ledger that has stopped, or has too many followers, answers at once: it must not be asked at once again.
             self._stopping.wait(max(0.0, until - time.monotonic()))
-        elif not sent and self._sender.position - before >= LINGER_ENTRIES:
+        elif LINGER_ENTRIES <= self._sender.position - before < BATCH_ENTRIES:
             self._stopping.wait(LINGER_SECONDS)
 
     def _receive(self) -> None:
