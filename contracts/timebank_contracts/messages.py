@@ -6,7 +6,6 @@ Source: design page 2, "Entry and message"; PROTOCOL.md E5 to E8.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -167,6 +166,7 @@ MESSAGE_TYPES: Final = tuple(str(kind.__struct_config__.tag) for kind in AnyMess
 
 REMEMBERED_MAX: Final = 4_096
 _decoder: Final[msgspec.json.Decoder[AnyMessage]] = msgspec.json.Decoder(AnyMessage)
+_remembered: Final[dict[bytes, AnyMessage]] = {}
 
 
 class _TypeOnly(msgspec.Struct):
@@ -191,7 +191,6 @@ def position_in(message: Message) -> int:
     return int(message.id.rsplit("/", 1)[1])
 
 
-@lru_cache(maxsize=REMEMBERED_MAX)
 def decode_message(raw: bytes) -> AnyMessage:
     """The message in canonical bytes.
 
@@ -202,6 +201,21 @@ def decode_message(raw: bytes) -> AnyMessage:
         UnknownType: canonical CloudEvents of a type that this version does not know.
         Malformed: anything else that is not a message.
     """
+    found = _remembered.get(raw)
+    if found is None:
+        found = _decode_message(raw)
+        _remember(raw, found)
+    return found
+
+
+def _remember(raw: bytes, message: AnyMessage) -> None:
+    if len(_remembered) >= REMEMBERED_MAX:
+        # All at once: what is met again soon is decoded once more, and no order has to be kept.
+        _remembered.clear()
+    _remembered[raw] = message
+
+
+def _decode_message(raw: bytes) -> AnyMessage:
     try:
         return canonical.decode(raw, _decoder, bytes_max=MESSAGE_BYTES_MAX)
     except Malformed as error:
@@ -219,3 +233,14 @@ def decode_message(raw: bytes) -> AnyMessage:
 def encode_message(message: AnyMessage) -> bytes:
     """Canonical bytes of a message; they are never encoded again."""
     return canonical.encode(message)
+
+
+def encode_decision(message: TransferReceivedMessage | TransferRejectedMessage) -> bytes:
+    """The same for a decision, all of whose fields were judged: what its bytes mean is known and need not be read.
+
+    Args:
+        message: its fields come from the decoded message that it answers, from the book, and from closed sets.
+    """
+    raw = canonical.encode(message)
+    _remember(raw, message)
+    return raw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -150,3 +150,21 @@ def test_every_reason_of_a_rejection_can_be_written() -> None:
         assert data.reason == reason
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"transfer": "aberdare.g1.barry.1", "minutes": 1, "reason": "busy"}, m.Rejected)
+
+
+def test_a_decision_that_is_remembered_says_what_its_bytes_say() -> None:
+    head: dict[str, Any] = {
+        "id": m.message_id("aberdare", "g1", 17),
+        "source": "barry",
+        "specversion": "1.0",
+        "subject": "aberdare",
+        "time": "2026-01-31T10:00:00.123Z",
+    }
+    transfer = "aberdare.g1.barry.17"
+    yes = m.TransferReceivedMessage(**head, data=m.Received(transfer=transfer, minutes=90))
+    no = m.TransferRejectedMessage(**head, data=m.Rejected(transfer=transfer, minutes=90, reason="expired"))
+    for decision in (yes, no):
+        raw = m.encode_decision(decision)
+        assert m.decode_message(raw) is decision
+        assert msgspec.json.decode(raw, type=type(decision)) == decision
+        assert raw == m.encode_message(decision)

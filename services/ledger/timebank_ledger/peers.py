@@ -118,14 +118,14 @@ def _decision(
     if isinstance(account, str):
         reason: Any = account
         no = m.Rejected(transfer=data.transfer, minutes=data.minutes, reason=reason)
-        out = UNSET if silent else Raw(m.encode_message(m.TransferRejectedMessage(**envelope, data=no)))
+        out = UNSET if silent else Raw(m.encode_decision(m.TransferRejectedMessage(**envelope, data=no)))
         return e.TransferRejected(**head, data=e.Returned(transfer=data.transfer, reason=reason), out=out)
     yes = m.Received(transfer=data.transfer, minutes=data.minutes)
     return e.TransferReceived(
         **head,
         data=e.Settled(transfer=data.transfer),
         postings=[(clearing(peer.peer), -data.minutes), (account.account, data.minutes)],
-        out=UNSET if silent else Raw(m.encode_message(m.TransferReceivedMessage(**envelope, data=yes))),
+        out=UNSET if silent else Raw(m.encode_decision(m.TransferReceivedMessage(**envelope, data=yes))),
     )
 
 
