@@ -170,7 +170,7 @@ def test_every_changed_byte_of_a_receipt_is_noticed(network: Network, out: Path,
     run("prove", "aberdare.g1.barry.1", out, "--into", file)
     raw = file.read_bytes()
     json.loads(raw)
-    for at in range(3, len(raw) - 3, 97):
+    for at in range(3, len(raw) - 3, 197):
         changed = bytearray(raw)
         changed[at] = ord("A") if changed[at] != ord("A") else ord("B")
         file.write_bytes(bytes(changed))
@@ -189,3 +189,22 @@ def test_the_selftest_tries_known_answers_and_planted_faults(tmp_path: Path) -> 
     assert code == 0, printed
     assert printed.count("right  ") == 12
     assert "WRONG" not in printed
+
+
+@pytest.mark.parametrize("name", ["A11", "A15", "A15b"])
+def test_evidence_of_two_logs_under_one_key_stands_by_itself(name: str, tmp_path: Path) -> None:
+    MUTATORS[name](tmp_path / "out")
+    file = tmp_path / "fork.json"
+    code, printed = run("equivocation", tmp_path / "out", "--into", file)
+    assert code == 1
+    assert "contradict each other" in printed
+    code, printed = run("equivocation", file)
+    assert code == 1
+    assert "under the log key" in printed
+    file.write_bytes(file.read_bytes().replace(b"timebank.wales", b"timebunk.wales", 1))
+    assert run("equivocation", file)[0] == 2
+
+
+def test_notes_that_agree_are_no_evidence_and_no_notes_prove_nothing(out: Path, tmp_path: Path) -> None:
+    assert run("equivocation", out) == (0, "2 notes were compared, and no contradiction was found.\n")
+    assert run("equivocation", Network("aberdare").export(tmp_path / "one"))[0] == 3

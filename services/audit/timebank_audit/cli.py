@@ -14,6 +14,7 @@ from timebank_audit.cli_books import keys, replay, statement
 from timebank_audit.cli_bundle import export
 from timebank_audit.cli_collect import collect
 from timebank_audit.cli_compare import diff, reconcile
+from timebank_audit.cli_equivocation import equivocation
 from timebank_audit.cli_proofs import check_proof, prove
 from timebank_audit.cli_report import report
 from timebank_audit.codes import MALFORMED_EXIT
@@ -36,6 +37,7 @@ app.command("keys")(keys)
 app.command("reconcile")(reconcile)
 app.command("diff")(diff)
 app.command("report")(report)
+app.command("equivocation")(equivocation)
 app.command("prove")(prove)
 app.command("check-proof")(check_proof)
 

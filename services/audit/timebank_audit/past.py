@@ -24,7 +24,7 @@ from timebank_audit.towns import Town
 from timebank_contracts import entries as e
 from timebank_contracts.checkpoint import Checkpoint, parse_checkpoint
 from timebank_contracts.errors import Malformed
-from timebank_contracts.merkle import Tree
+from timebank_contracts.merkle import Tree, consistency_proof_from
 from timebank_contracts.note import NOTE_BYTES_MAX, VerifierKey, open_note
 from timebank_contracts.segments import open_statement
 from timebank_contracts.tiles import TILE_WIDTH, TileName, tile_reader
@@ -64,6 +64,10 @@ class Past:
                 at += 1 << level
         return Tree.from_edge(size, edge).root()
 
+    def consistency(self, size: int) -> list[bytes]:
+        """The proof that leads from the first `size` entries, 1 to all, to this log."""
+        return consistency_proof_from(self._read, old=size, size=self.size)
+
 
 def judge_past(towns: list[Town], findings: Findings, earlier: Iterable[Checkpoint] = ()) -> list[str]:
     """A11, A12, A15, A16, A17, for every town whose log is sound; returns what could not be used, as sentences.
@@ -73,7 +77,7 @@ def judge_past(towns: list[Town], findings: Findings, earlier: Iterable[Checkpoi
         findings: collects.
         earlier: what an earlier audit saw of these logs.
     """
-    keys = _log_keys(towns)
+    keys = known_log_keys(towns)
     unproven: list[str] = []
     by_origin: dict[str, list[Shown]] = {}
     for town in towns:
@@ -122,7 +126,7 @@ def _judge_alone(shown: list[Shown], findings: Findings) -> None:
             findings.add("A15", town=one.checkpoint.origin, place=one.place, expected=expected, found=found)
 
 
-def _log_keys(towns: list[Town]) -> dict[str, set[bytes]]:
+def known_log_keys(towns: list[Town]) -> dict[str, set[bytes]]:
     """Raw log keys by origin: those believed by policy or export, and those of every accepted registry version."""
     keys: dict[str, set[bytes]] = {}
     for town in towns:
