@@ -38,7 +38,7 @@ from timebank_node.compose import PEER_SECONDS, Surroundings, compose_ledger, op
 from timebank_node.home import Home, make_home, open_home
 from timebank_node.network import first_registry
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 60.0
 HTTP_SECONDS = 60.0
 
