@@ -16,7 +16,7 @@ COLON_ROOMS := $(subst $(EMPTY) $(EMPTY),:,$(strip . $(ROOMS)))
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-fast fuzz check format bench simulate chaos up down lock clean
+.PHONY: help demo test test-fast fuzz check format bench model simulate chaos up down lock clean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ format: $(READY)  ## let ruff format and sort
 
 bench: $(READY)  ## measure; the table is also written to build/bench.json
 	$(BIN)/python -m deploy.bench
+
+model: $(READY)  ## every state of the formal model of two towns, and its planted bugs
+	$(BIN)/python -m deploy.model $(MODELS)
 
 simulate: $(READY)  ## SEEDS=1000 simulated networks with faults
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
