@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -27,6 +28,7 @@ from kafka.errors import (
 from timebank_federation.broker import BrokerAway, BrokerRecord, TopicAway
 from timebank_federation.broker_knock import NoWayIn, knock
 from timebank_federation.broker_security import PLAIN, KafkaSecurity
+from timebank_federation.inbox_place import InboxPlace
 from timebank_federation.topics import (
     DAY_MILLISECONDS,
     MESSAGE_BYTES_MAX,
@@ -133,16 +135,24 @@ def _find(producer: KafkaProducer, bootstrap: str, security: KafkaSecurity, topi
 
 
 class KafkaInbox:
-    """Reads partition 0 of one topic from the first record that the broker keeps."""
+    """Reads partition 0 of one topic from the first record that the broker keeps, or from where it was read to.
 
-    def __init__(self, bootstrap: str, topic: str, security: KafkaSecurity = PLAIN) -> None:
+    Args:
+        place: the file that keeps how far; None: every start reads the whole topic.
+    """
+
+    def __init__(
+        self, bootstrap: str, topic: str, security: KafkaSecurity = PLAIN, *, place: Path | None = None
+    ) -> None:
         self._bootstrap = bootstrap
         self._security = security
         self._topic = topic
         self._partition = TopicPartition(topic, 0)
         self._consumer: KafkaConsumer | None = None
-        self._topic_id: object = None
-        self._next = 0
+        self._place = InboxPlace(place)
+        known = self._place.load()
+        self._topic_id: str | None = None if known is None else known[0]
+        self._next = 0 if known is None else known[1]
         self._quiet = 0
         self.made_again = 0
         self.given_up = 0
@@ -151,6 +161,9 @@ class KafkaInbox:
         try:
             if self._consumer is None:
                 self._consumer = self._connect()
+            if self._topic_id is not None:
+                # Who asks for more has taken what was given before.
+                self._place.save(self._topic_id, self._next)
             found = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000))
             self._quiet = 0 if found else self._quiet + 1
             if self._quiet >= QUIET_POLLS:
@@ -207,9 +220,7 @@ class KafkaInbox:
             self._miss(min(first, last))
         elif self._topic_id is not None:
             self.made_again += 1
-            _log.warning(
-                "topic made again", extra={"topic": self._topic, "id": str(found), "before": str(self._topic_id)}
-            )
+            _log.warning("topic made again", extra={"topic": self._topic, "id": found, "before": self._topic_id})
         known = found == self._topic_id and first <= self._next <= last
         self._next = self._next if known else first
         consumer.seek(self._partition, self._next)
@@ -223,9 +234,10 @@ class KafkaInbox:
             self._consumer = None
 
 
-def _topic_id(consumer: KafkaConsumer, topic: str) -> object:
+def _topic_id(consumer: KafkaConsumer, topic: str) -> str | None:
     """The id under which the broker knows the topic now; the client has no public name for it (see `test_broker`)."""
-    return consumer._cluster.topic_id(topic)
+    found = consumer._cluster.topic_id(topic)
+    return None if found is None else str(found)
 
 
 def make_topics(

@@ -25,3 +25,4 @@ class FederationSettings(KafkaSettings):
     poll_seconds: float = Field(default=30.0, ge=0.1, le=3600, description="Pause between polls without a broker.")
     quarantine_folder: Path | None = Field(default=None, description="Where segments without effect are kept.")
     registry_folder: Path | None = Field(default=None, description="Where registry documents are kept.")
+    inbox_file: Path | None = Field(default=None, description="How far the inbox at Kafka was read; a hint.")

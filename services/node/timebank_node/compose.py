@@ -106,6 +106,7 @@ def environment(home: Home, environ: Mapping[str, str]) -> dict[str, str]:
         "TIMEBANK_DIRECTORY_DATABASE": f"sqlite:///{folder}/people.db",
         "TIMEBANK_DIRECTORY_ERASURES_FILE": f"{folder}/erased",
         "TIMEBANK_FEDERATION_QUARANTINE_FOLDER": f"{folder}/quarantine",
+        "TIMEBANK_FEDERATION_INBOX_FILE": f"{folder}/inbox-read",
         "TIMEBANK_FEDERATION_REGISTRY_FOLDER": str(home.registry_folder),
         **environ,
     }
@@ -204,7 +205,8 @@ def _broker_of(home: Home, around: Surroundings, settings: FederationSettings) -
         from timebank_federation.broker_kafka import KafkaInbox, KafkaOutbox  # noqa: PLC0415 - see above
 
         security = read_security(settings)
-        return KafkaOutbox(settings.kafka, security), KafkaInbox(settings.kafka, topic, security)
+        inbox = KafkaInbox(settings.kafka, topic, security, place=settings.inbox_file)
+        return KafkaOutbox(settings.kafka, security), inbox
     return None, None
 
 
