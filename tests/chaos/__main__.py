@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.chaos.network import Network, Servers
 from tests.chaos.run import Result, Scenario, run
-from tests.chaos.table import SCENARIOS, open_network, show
+from tests.chaos.table import SCENARIOS, open_network, open_servers, show
 
 BOUND_SECONDS = 1_500.0
 
@@ -46,13 +46,9 @@ def run_all(chosen: list[Scenario], folder: Path) -> list[Result]:
     """Run scenarios one after the other, on one network while it is whole."""
     until = time.monotonic() + BOUND_SECONDS
     results = []
-    servers = Servers(folder / "servers")
-    servers.start()
-    try:
+    with open_servers(folder / "servers") as servers:
         for with_kafka in (True, False):
             results += _run_on(servers, [each for each in chosen if each.with_kafka == with_kafka], folder, until)
-    finally:
-        servers.stop()
     return results
 
 

@@ -10,6 +10,7 @@ import random
 import re
 import time
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from tests.e2e.line import CHUNK_BYTES, Connection, Cut, Line, Passage
 
@@ -55,7 +56,7 @@ class FaultLine(Line):
         self.chance = random.Random(seed)
         self._weather = FAIR
         self._askers: dict[str, Weather] = {}
-        self._passages: dict[Connection, _Passage] = {}
+        self._passages: WeakKeyDictionary[Connection, _Passage] = WeakKeyDictionary()
         super().__init__(server)
 
     def set(self, weather: Weather, *, asker: str | None = None) -> None:
@@ -66,7 +67,7 @@ class FaultLine(Line):
             self._askers[asker] = weather
         for connection in self.connections:
             passage = self._passages.get(connection)
-            if passage is not None and self.weather(passage.asker).refuses:
+            if self.weather(None if passage is None else passage.asker).refuses:
                 connection.end()
 
     def heal(self) -> None:
@@ -80,12 +81,9 @@ class FaultLine(Line):
 
     def opened(self, connection: Connection) -> Passage:
         """A connection was opened."""
+        passage = self._passages[connection] = _Passage(self, connection)
         if self._weather.refuses:
             raise Cut
-        passage = _Passage(self, connection)
-        alive = set(self.connections)
-        self._passages = {each: known for each, known in self._passages.items() if each in alive}
-        self._passages[connection] = passage
         return passage
 
 
@@ -93,7 +91,7 @@ class _Passage:
     """What one connection passes."""
 
     def __init__(self, line: FaultLine, connection: Connection) -> None:
-        self._line, self._connection = line, connection
+        self._line, self._client, self._ended = line, connection.client, connection.ended
         self.asker: str | None = None
 
     def to_server(self, data: bytes) -> bytes:
@@ -111,14 +109,14 @@ class _Passage:
         if self._happens(weather.lost_answers):
             raise Cut
         if self._happens(weather.torn_answers):
-            self._connection.client.sendall(data[: len(data) // 2])
+            self._client.sendall(data[: len(data) // 2])
             raise Cut
         self._slow(len(data))
         return self._flipped(data, weather.flipped_answers)
 
     def _now(self) -> Weather:
         weather = self._line.weather(self.asker)
-        if weather.refuses or self._connection.ended.is_set():
+        if weather.refuses or self._ended.is_set():
             raise Cut
         return weather
 
@@ -145,5 +143,5 @@ class _Passage:
 
     def _wait(self, seconds: float) -> None:
         time.sleep(seconds)
-        if self._connection.ended.is_set():
+        if self._ended.is_set():
             raise Cut

@@ -48,7 +48,9 @@ DIRECT = "PLAINTEXT"
 class Servers:
     """The broker and the database that all scenarios share, and the line of each town to the broker."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, disk: SmallDisk | None = None) -> None:
+        self.disk = disk
+        """The broker's, mounted as its data folder; None where nobody may mount one."""
         protocols = {DIRECT: DIRECT} | {name.upper(): DIRECT for name in MEMBERS}
         # The directory keeps the ports: they are known before the broker is told what to advertise.
         ports = KafkaBroker(folder / "kafka", listeners=protocols)
@@ -79,7 +81,8 @@ class Servers:
     def empty_broker(self) -> None:
         """Kill the broker and throw away all that it had."""
         self.broker.kill()
-        shutil.rmtree(self.broker.directory / "data")
+        for each in (self.broker.directory / "data").iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 class Network:
@@ -187,6 +190,8 @@ class Network:
             line.heal()
         if self.disk is not None:
             self.disk.make_room()
+        if self.servers.disk is not None:
+            self.servers.disk.make_room()
         if not self.servers.broker.running():
             self.servers.broker.restart()
         if not self.servers.database.answers():

@@ -7,13 +7,32 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.chaos import scenarios_lines, scenarios_processes
+from tests.chaos import scenarios_kafka, scenarios_lines, scenarios_processes, scenarios_storage
 from tests.chaos.network import Network, Servers
 from tests.chaos.run import Result, Scenario
 from tests.e2e.small_disk import SmallDisk, small_disk
 
-SCENARIOS: tuple[Scenario, ...] = (*scenarios_processes.SCENARIOS, *scenarios_lines.SCENARIOS)
+SCENARIOS: tuple[Scenario, ...] = (
+    *scenarios_processes.SCENARIOS,
+    *scenarios_lines.SCENARIOS,
+    *scenarios_kafka.SCENARIOS,
+    *scenarios_storage.SCENARIOS,
+)
 DISK_MEGABYTES = 192
+BROKER_MEGABYTES = 512
+
+
+@contextmanager
+def open_servers(folder: Path) -> Iterator[Servers]:
+    """The running broker and database; they end with the block."""
+    with ExitStack() as stack:
+        disk: SmallDisk | None = None
+        if os.geteuid() == 0:
+            disk = stack.enter_context(small_disk(folder / "kafka" / "data", megabytes=BROKER_MEGABYTES))
+        servers = Servers(folder, disk=disk)
+        stack.callback(servers.stop)
+        servers.start()
+        yield servers
 
 
 @contextmanager

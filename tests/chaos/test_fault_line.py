@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def _echo(listening: socket.socket) -> None:
 
 
 def _send_back(connection: socket.socket) -> None:
-    with connection:
+    with connection, contextlib.suppress(ConnectionError):
         while data := _received(connection):
             connection.sendall(data)
 
@@ -49,12 +50,12 @@ def _received(connection: socket.socket) -> bytes:
 
 def ask(line: FaultLine, question: bytes = b"hello") -> bytes:
     """A connection of its own: what comes back."""
-    with socket.create_connection(("127.0.0.1", line.port), timeout=PATIENCE_SECONDS) as connection:
-        try:
+    try:
+        with socket.create_connection(("127.0.0.1", line.port), timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(question)
-        except ConnectionError:
-            return b""
-        return _received(connection)
+            return _received(connection)
+    except ConnectionError:
+        return b""
 
 
 def test_a_fair_line_passes_everything(line: FaultLine) -> None:

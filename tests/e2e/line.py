@@ -65,6 +65,7 @@ class Line:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self._connections: list[Connection] = []
+        self._lock = threading.Lock()
         threading.Thread(target=self._accept, name="line", daemon=True).start()
 
     @property
@@ -75,8 +76,9 @@ class Line:
     @property
     def connections(self) -> list[Connection]:
         """Those that have not ended."""
-        self._connections = [each for each in self._connections if not each.ended.is_set()]
-        return list(self._connections)
+        with self._lock:
+            self._connections = [each for each in self._connections if not each.ended.is_set()]
+            return list(self._connections)
 
     def opened(self, connection: Connection) -> Passage:
         """A connection was opened; returns what its bytes pass. `Cut`: it is not carried at all."""
@@ -107,12 +109,13 @@ class Line:
         for each in (client, server):
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(client, server)
+        with self._lock:
+            self._connections.append(connection)
         try:
             passage = self.opened(connection)
         except Cut:
             connection.end()
             return
-        self._connections = [*self.connections, connection]
         threading.Thread(
             target=connection.carry, args=(client, server, passage.to_server), name="line", daemon=True
         ).start()
