@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -20,11 +21,16 @@ from typing import Any, Final
 import httpx
 
 from tests.documented import Json
-from tests.federation.towns import FederatedTown, open_towns
+from tests.federation.towns import FederatedTown, following, open_towns
+from tests.federation.towns import signed as signed_version
 from tests.ledger.pair_of_towns import both_open, open_pair, segment_from, signed
 from tests.ledger.town_api import Town
 from tests.rooms import ALL, Room
 from timebank_contracts.agreements import LimitAgreement, sign_agreement
+from timebank_contracts.keys import SigningKey, b64_encode
+from timebank_contracts.registry import Witness
+from timebank_contracts.witness_request import WitnessRequest, make_request
+from timebank_federation.witness import Witness as AsWitness
 from timebank_ledger.webhook_retry import Step
 from timebank_ledger.webhook_tables import Delivery, milliseconds
 
@@ -157,6 +163,8 @@ def _streams(story: Story, town: Town, barry: Town) -> None:
     ask("readMessages", query={"after": 0}, peer="barry")
     forged = segment_from(barry, "aberdare", after=1, messages=[b"{}"])
     ask("takeSegment", body=forged)
+    said = {"text": "A witness cosigned 6 entries.", "note": town.writer.checkpoint().decode()}
+    ask("sayContradiction", body=json.dumps(said).encode())
     ask("listStreams")
     ask("thawStream", body={"reason": "node_mended"}, peer="barry")
     ask("changePeer", body={"suspended": False, "own_limit": 3000}, peer="barry")
@@ -286,10 +294,31 @@ def _tell_federation(town: FederatedTown, barry: FederatedTown) -> dict[str, Jso
         ask("listLimits")
         ask("assentLimit", peer="barry")
         ask("proposeLimit", body={"peer": "barry", "limit": 6000})
+        _witnessed(story, town, barry)
         ask("getFederationState")
         for name in ("isAlive", "isReady", "getMetrics", "getOpenapi"):
             ask(name)
     return story.kept
+
+
+def _witnessed(story: Story, town: FederatedTown, barry: FederatedTown) -> None:
+    """Each town stands at the other's door as its witness, under one key."""
+    key = SigningKey(bytes([9]) * 32)
+    registries = town.federation.registries
+    in_force = registries.latest
+    assert in_force is not None
+    named = Witness(name="barry.example/witness", key=b64_encode(key.public), url="http://barry.example")
+    registries.add(signed_version(following(in_force, witnesses=[named])))
+    with TemporaryDirectory() as folder:
+        for one in (town, barry):
+            cosigned = Path(folder) / one.name
+            witness = AsWitness(key=key, folder=cosigned, registry=lambda: registries.latest, clock=town.around.clock)
+            one.federation.app.state.witness = witness
+        note = town.ledger.writer.checkpoint()
+        story.ask("addCheckpoint", body=make_request(WitnessRequest(0, [], note)).decode())
+        story.ask("getWitnessed", digest=sha256(town.home.identity.origin.encode()).hexdigest())
+        assert town.federation.witnessing.step() == 1
+        story.ask("getCosigned")
 
 
 STORIES: Final = {"ledger": ledger_story, "directory": directory_story, "federation": federation_story}

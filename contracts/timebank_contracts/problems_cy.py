@@ -100,6 +100,8 @@ TITLES_CY: Final[dict[str, str]] = {
     "payee_unknown": "Ni ellir talu neb o’r enw defnyddiwr hwn oddi yma; gwiriwch ef gyda’r derbynnydd.",
     "person_unknown": "Nid oes person o’r fath; efallai iddo gael ei ddileu.",
     "position_ahead": "Nid yw’r dyddlyfr wedi cyrraedd y safle yn X-Position; dewch yn ôl, neu gofynnwch hebddo.",
+    "proof_invalid": "Nid yw’r prawf yn arwain o’r hyn a welwyd o’r blaen at hyn; anfonwch yr hyn sydd yn y log mewn "
+    "gwirionedd.",
     "queue_full": "Mae gormod o orchmynion yn aros; dewch yn ôl ar ôl yr eiliadau y mae Retry-After yn eu nodi.",
     "rate_limited": "Gormod o geisiadau gan y cleient hwn; dewch yn ôl ar ôl yr eiliadau y mae Retry-After yn eu nodi.",
     "registry_unknown": "Nid yw’r fersiwn hon o’r gofrestr gan y nod hwn; gofynnwch am `latest`.",

@@ -45,6 +45,7 @@ NOT_FOR_PARTNERS = {
     "openAccount": OPERATES,
     "readJournal": AUDITS,
     "readMessages": BETWEEN,
+    "sayContradiction": BETWEEN,
     "setAccountState": OPERATES,
     "setLimits": OPERATES,
     "setPolicy": OPERATES,

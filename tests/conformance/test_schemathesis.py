@@ -66,7 +66,13 @@ OPERATIONS = {
 }
 NOTHING_TO_SPOIL = {
     name for name, (_, operation) in OPERATIONS.items() if not list(operation.iter_parameters()) and not operation.body
-} | {"federation-getRegistry", "ledger-takeSegment"}
+} | {
+    "federation-addCheckpoint",
+    "federation-getRegistry",
+    "federation-getWitnessed",
+    "ledger-sayContradiction",
+    "ledger-takeSegment",
+}
 """Operations that take nothing, or any text or bytes at all."""
 
 

@@ -32,6 +32,8 @@ from timebank_federation.quarantine import Quarantine
 from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
+from timebank_federation.witness_door import HttpWitnessDoor
+from timebank_federation.witnessing import Witnessing
 from timebank_kit.web import AsgiBridge
 
 ABERDARE = Identity(NETWORK, "aberdare", "g1")
@@ -100,6 +102,14 @@ def federation(towns: tuple[Town, Town], directory: httpx.Client) -> Iterator[ht
                 ledger=ledger,
                 key=lambda: town.keys.event,
                 send=lambda peer, envelope: False,
+                clock=town.clock,
+            ),
+            witnessing=Witnessing(
+                identity=ABERDARE,
+                registry=lambda: registries.latest,
+                ledger=ledger,
+                door=HttpWitnessDoor(nowhere),
+                folder=None,
                 clock=town.clock,
             ),
         )

@@ -218,6 +218,12 @@ def changed(registry: Registry, *, node: str = "barry", **changes: Any) -> Regis
     return Registry(**said)
 
 
+def following(registry: Registry, **changes: Any) -> Registry:
+    """The following version, with other fields."""
+    said = canonical_fields(registry) | {"version": registry.version + 1, "previous": registry.sha256}
+    return Registry(**(said | changes))
+
+
 def fields_of(node: RegisteredNode) -> dict[str, Any]:
     return {name: getattr(node, name) for name in RegisteredNode.__struct_fields__}
 

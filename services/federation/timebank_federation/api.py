@@ -22,12 +22,16 @@ from timebank_contracts.registry import REGISTRY_BYTES_MAX
 from timebank_contracts.tokens import Issuer, Rejected
 from timebank_federation.agreements import Agreements
 from timebank_federation.api_limits import router as limits
+from timebank_federation.api_witness import NOTE_TYPE
+from timebank_federation.api_witness import router as witnesses
 from timebank_federation.door import Door, TheCaller, TheDoor
 from timebank_federation.ledger_client import LedgerAway
 from timebank_federation.own_keys import KeyNotRegistered
 from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
+from timebank_federation.witness import Witness
+from timebank_federation.witnessing import Witnessing
 from timebank_kit.clock import Clock
 from timebank_kit.idempotency import KEY_HEADER, check_key
 from timebank_kit.key_set import KeysAway
@@ -60,6 +64,8 @@ def make_app(
     trouble: Callable[[], str | None],
     directory: httpx.Client,
     agreements: Agreements,
+    witnessing: Witnessing,
+    witness: Witness | None = None,
     outside: OutsideIssuer | None = None,
 ) -> FastAPI:
     """The application.
@@ -69,6 +75,8 @@ def make_app(
         metrics: what `/metrics` shows.
         trouble: why the service is not ready, or None (a broker that is away is no reason).
         agreements: limits that two towns agree on.
+        witnessing: what witnesses cosigned of this node's log.
+        witness: this node as a witness of others; None: it is none.
         directory: a client of the town's directory: this service is the town's one door to its peers.
         outside: an issuer that the town believes beside its directory.
     """
@@ -85,7 +93,9 @@ def make_app(
         directory=directory,
         outside=outside,
         agreements=agreements,
+        witnessing=witnessing,
     )
+    app.state.witness = witness
     app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     return app
 
@@ -94,6 +104,7 @@ def _bare_app() -> FastAPI:
     app = FastAPI(title="Timebank federation", version="1", openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(router)
     app.include_router(limits)
+    app.include_router(witnesses)
     answer_problems(
         app,
         {
@@ -187,6 +198,22 @@ def get_registry(door: TheDoor, version: str) -> Response:
     return Response(envelopes[wanted], media_type=REGISTRY_TYPE, headers={"X-Registry-Version": str(wanted)})
 
 
+@router.get(
+    "/v1/cosigned",
+    operation_id="getCosigned",
+    tags=["public"],
+    openapi_extra=PUBLIC,
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "A signed note with cosignatures."}},
+)
+def get_cosigned(door: TheDoor) -> Response:
+    """The checkpoint of this town's log that most witnesses cosigned, the newest of such, with their lines."""
+    note = door.witnessing.cosigned()
+    if note is None:
+        raise EdgeProblem("not_found", "No witness has cosigned this log yet.")
+    return Response(note, media_type=NOTE_TYPE, headers={"Cache-Control": "no-cache"})
+
+
 @router.put(
     "/v1/federation/registry",
     operation_id="putRegistry",
@@ -233,6 +260,7 @@ def get_state(door: TheDoor, caller: TheCaller) -> dict[str, Any]:
         "segments": dict(receiver.counts),
         "quarantined": len(quarantine.kept),
         "quarantine_given_up": quarantine.given_up,
+        "witnessing": door.witnessing.state(),
         "peers": {
             name: {
                 "head": peer.head.n,

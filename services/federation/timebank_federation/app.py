@@ -27,6 +27,10 @@ from timebank_federation.quarantine import Quarantine
 from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
+from timebank_federation.witness import Witness
+from timebank_federation.witness_door import HttpWitnessDoor
+from timebank_federation.witness_metrics import witness_metrics
+from timebank_federation.witnessing import Witnessing
 from timebank_federation.worker import Worker
 from timebank_kit.clock import Clock
 from timebank_kit.oidc import OutsideIssuer
@@ -46,6 +50,8 @@ class Parts:
     inbox: Inbox | None
     ledger: LedgerClient
     agreements: Agreements
+    witnessing: Witnessing
+    witness: Witness | None
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,9 @@ def open_federation(
     outside: OutsideIssuer | None = None,
     on_registry: Callable[[], None] = lambda: None,
     agreements_folder: Path | None = None,
+    witness: Witness | None = None,
+    cosigned_folder: Path | None = None,
+    witness_seconds: float = 30.0,
 ) -> Federation:
     """Wire one node's federation; nothing runs yet.
 
@@ -114,6 +123,9 @@ def open_federation(
         outside: an issuer that the town believes beside its directory.
         on_registry: called after the ledger accepted a newer registry.
         agreements_folder: keeps proposals and agreements of limits; None: in memory.
+        witness: this node as a witness of its peers; None: it is none.
+        cosigned_folder: keeps what witnesses cosigned of this node's log; None: in memory.
+        witness_seconds: pause between two checkpoints that a witness is asked about.
     """
     own = audience(identity.network, identity.node)
     ledger = LedgerClient(ledger_http, lambda: node_token(own_keys.token(), identity, clock, aud=own))
@@ -141,6 +153,16 @@ def open_federation(
         on_registry=accepted,
     )
     agreements = _agreements(identity, agreements_folder, registries, ledger, own_keys, door, clock)
+    witnessing = Witnessing(
+        identity=identity,
+        registry=lambda: registries.latest,
+        ledger=ledger,
+        door=HttpWitnessDoor(peer_http),
+        folder=cosigned_folder,
+        clock=clock,
+        own_key=lambda: None if witness is None else witness.key,
+        ask_seconds=witness_seconds,
+    )
     worker = Worker(
         sender=sender,
         receiver=receiver,
@@ -149,8 +171,9 @@ def open_federation(
         prepare=receiver.hand_over_registries,
         forked=lambda: registries.fork,
         hand_over=agreements.hand_over_again,
+        witness=witnessing.step,
     )
-    parts = Parts(sender, receiver, worker, registries, outbox, inbox, ledger, agreements)
+    parts = Parts(sender, receiver, worker, registries, outbox, inbox, ledger, agreements, witnessing, witness)
     return _behind_one_door(parts, _Outer(identity, clock, token_public, directory_http, outside))
 
 
@@ -187,6 +210,8 @@ class _Outer:
 
 def _behind_one_door(parts: Parts, outer: _Outer) -> Federation:
     sender, receiver, worker, registries = parts.sender, parts.receiver, parts.worker, parts.registries
+    metrics = federation_metrics(sender, receiver, worker, registries, clock=outer.clock)
+    metrics.register(witness_metrics(parts.witnessing, parts.witness))
     app = make_app(
         identity=outer.identity,
         sender=sender,
@@ -194,10 +219,12 @@ def _behind_one_door(parts: Parts, outer: _Outer) -> Federation:
         registries=registries,
         clock=outer.clock,
         operators=Issuer(f"{outer.identity.node}/directory", (outer.token_public,), SCOPES - {"federation"}),
-        metrics=federation_metrics(sender, receiver, worker, registries, clock=outer.clock),
+        metrics=metrics,
         trouble=lambda: worker.trouble,
         directory=outer.directory,
         agreements=parts.agreements,
+        witnessing=parts.witnessing,
+        witness=parts.witness,
         outside=outer.outside,
     )
     return Federation(**{name: getattr(parts, name) for name in Parts.__dataclass_fields__}, app=app)

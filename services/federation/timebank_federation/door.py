@@ -16,6 +16,7 @@ from timebank_federation.agreements import Agreements
 from timebank_federation.receiver import Receiver
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
+from timebank_federation.witnessing import Witnessing
 from timebank_kit.clock import Clock
 from timebank_kit.oidc import OutsideIssuer, caller_of
 
@@ -35,6 +36,7 @@ class Door:
     directory: httpx.Client
     outside: OutsideIssuer | None
     agreements: Agreements
+    witnessing: Witnessing
 
 
 def _door(request: Request) -> Door:

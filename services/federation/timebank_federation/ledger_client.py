@@ -6,19 +6,25 @@ What the ledger refuses for good is `LedgerRefused`: the same bytes would be ref
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 import httpx
 
-from timebank_contracts.tiles import decode_bundle
+from timebank_contracts.tiles import TileName, decode_bundle, tile_path
 
 BATCH_ENTRIES = 1024
 
 
 class LedgerAway(Exception):
     """The ledger does not answer, or has stopped writing."""
+
+
+class LedgerStopped(LedgerAway):
+    """The ledger's writer has stopped for good; reading goes on."""
 
 
 class LedgerRefused(Exception):
@@ -69,6 +75,24 @@ class LedgerClient:
     def checkpoint(self) -> bytes:
         """The town's latest checkpoint."""
         return self._get("/checkpoint").content
+
+    def tile(self, name: TileName) -> bytes:
+        """The hashes of a tile of the town's log."""
+        return self._get(f"/{tile_path(name)}").content
+
+    def contradict(self, *, text: str, note: bytes | None) -> None:
+        """Say that a witness holds what the journal does not: the ledger judges it, and stops writing.
+
+        Args:
+            text: who holds what.
+            note: the checkpoint under this town's own log key that proves it, where there is one.
+
+        Raises:
+            LedgerAway, LedgerRefused: it did not take notice.
+        """
+        body = json.dumps({"text": text, "note": None if note is None else note.decode()}).encode("ascii")
+        with suppress(LedgerStopped):  # as it should
+            self._call("POST", "/v1/journal/contradiction", content=body, params=None)
 
     def take_segment(self, raw: bytes) -> TakenSegment:
         """Hand a segment to the writer and wait for its commit. Raises `LedgerAway`, `LedgerRefused`."""
@@ -122,6 +146,8 @@ class LedgerClient:
             return answer
         text = f"The ledger answered {answer.status_code} to {method} {path}: {answer.text[:300]}"
         code = _code(answer)
+        if code == "writer_stopped":
+            raise LedgerStopped(text)
         if answer.status_code >= 500 or answer.status_code == 401 or code == "node_not_opened":
             raise LedgerAway(text)
         raise LedgerRefused(code, text)

@@ -23,6 +23,9 @@ class FederationSettings(KafkaSettings):
         default=None, description="The town's directory, when it is another process."
     )
     poll_seconds: float = Field(default=30.0, ge=0.1, le=3600, description="Pause between polls without a broker.")
+    witness_seconds: float = Field(
+        default=30.0, ge=1, le=3600, description="Pause between two checkpoints that a witness is asked about."
+    )
     quarantine_folder: Path | None = Field(default=None, description="Where segments without effect are kept.")
     registry_folder: Path | None = Field(default=None, description="Where registry documents are kept.")
     inbox_file: Path | None = Field(default=None, description="How far the inbox at Kafka was read; a hint.")

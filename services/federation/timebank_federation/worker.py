@@ -26,6 +26,8 @@ SILENT_SECONDS = 90.0
 """A peer that was not heard for so long is asked, although there is a broker."""
 FORKED_SECONDS = 5.0
 """Between two looks whether the evidence of a fork was put away."""
+WITNESS_SECONDS = 1.0
+"""Between two looks whether a witness is to be asked."""
 PAUSE_SECONDS_FIRST = 0.2
 PAUSE_SECONDS_MAX = 10.0
 _log = logging.getLogger(__name__)
@@ -40,6 +42,7 @@ class Worker:
         prepare: is called until it does not raise, before all else.
         forked: why nothing may pass between towns, None while all is well; asked before each step.
         hand_over: gives peers what they did not take before; called at each poll.
+        witness: asks the witnesses whose turn it is, in a thread of its own: nothing waits for them.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Worker:
         prepare: Callable[[], object],
         forked: Callable[[], str | None] = lambda: None,
         hand_over: Callable[[], object] = lambda: None,
+        witness: Callable[[], object] | None = None,
     ) -> None:
         self._sender = sender
         self._receiver = receiver
@@ -70,6 +74,8 @@ class Worker:
         loops: dict[str, Callable[[], object]] = {"sender": self._send, "poller": self._poll}
         if inbox is not None:
             loops["receiver"] = self._receive
+        if witness is not None:
+            loops["witness"] = lambda: (witness(), self._stopping.wait(WITNESS_SECONDS))
         self._threads = [
             threading.Thread(target=self._run, args=(name, loop), name=f"federation-{name}", daemon=True)
             for name, loop in loops.items()

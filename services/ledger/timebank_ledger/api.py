@@ -34,6 +34,7 @@ from timebank_ledger import (
     api_statements,
     api_transfers,
     api_webhooks,
+    api_witnessed,
 )
 from timebank_ledger.access import Access
 from timebank_ledger.batch import BATCH_BYTES_MAX
@@ -62,6 +63,7 @@ ROUTERS = (
     api_webhooks.router,
     api_peers.router,
     api_log.router,
+    api_witnessed.router,
     router,
 )
 

@@ -9,9 +9,10 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from timebank_contracts.checkpoint import Checkpoint, sign_checkpoint
+from timebank_contracts.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.merkle import Tree
+from timebank_contracts.note import VerifierKey
 from timebank_ledger.head import HeadFile, HeadNotWritten
 
 CHECKPOINT_SECONDS: Final = 1.0
@@ -38,6 +39,23 @@ class Checkpoints:
     def head_path(self) -> Path | None:
         """The head file; None when it is kept in memory."""
         return self._head.path
+
+    def contradicted_by(self, note: bytes, origin: str) -> Checkpoint:
+        """A checkpoint under this log's own key, signed by a process that knew more: the head file remembers it.
+
+        So no later start takes the shorter journal for the whole one. The caller has found that it contradicts.
+
+        Raises:
+            Malformed: it is not signed by this log's key.
+            HeadNotWritten: the disk does not take it.
+        """
+        found = open_checkpoint(note, self.vkey(origin))
+        self._head.remember(found.size, found.root)
+        return found
+
+    def vkey(self, origin: str) -> VerifierKey:
+        """The key under which checkpoints of an origin are signed here."""
+        return VerifierKey(origin, self._log_key.public)
 
     def latest(self, origin: str, tree: Tree, *, now: float, fresh: bool) -> bytes:
         """The latest signed checkpoint (C2SP note): at most one a second, unless `fresh` asks for the present size.

@@ -254,6 +254,13 @@ class TakeSegment(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopForProof(Command):
+    """A witness holds what this journal does not: nothing more is written. `text` says who holds what."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptRegistry(Command):
     """A verified registry and the limits that this node sets itself, in minutes by peer."""
 

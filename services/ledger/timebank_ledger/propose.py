@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import UNSET
 
 from timebank_contracts import entries as e
+from timebank_contracts.accept import RolledBack
 from timebank_contracts.book import Read, apply
 from timebank_contracts.errors import Refusal
 from timebank_contracts.rules_accounts import RULES_VERSION, open_account
@@ -189,6 +190,8 @@ def _keep(book: Book, command: c.Command, head: dict[str, Any]) -> e.Entry:
             return e.ClaimMadeEntry(**head, data=_said(e.ClaimMade, command))
         case c.RecordMoney():
             return e.MoneyRecordedEntry(**head, data=_said(e.MoneyRecorded, command))
+        case c.StopForProof(text=text):
+            raise RolledBack(text)
         case c.ThawPeer(peer=peer, reason=reason):
             return e.PeerThawed(**head, data=e.Thawed(peer=peer, reason=reason))
     raise AssertionError(f"{type(command).__name__} is not proposed here")

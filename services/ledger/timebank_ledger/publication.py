@@ -15,9 +15,9 @@ from typing import Final
 
 from timebank_contracts.checkpoint import open_checkpoint
 from timebank_contracts.log_files import registry_path
-from timebank_contracts.merkle import leaf_hash, root_of
+from timebank_contracts.merkle import leaf_hash, root_from, root_of
 from timebank_contracts.note import VerifierKey
-from timebank_contracts.tiles import TILE_WIDTH, TileName, encode_bundle, log_files
+from timebank_contracts.tiles import TILE_WIDTH, TileName, encode_bundle, log_files, tile_reader
 from timebank_kit.journal import Journal, scan
 from timebank_kit.tail import Tail
 
@@ -61,6 +61,18 @@ class Publication:
         with self._lock:
             self._grow(self._tail.length)
             return b"".join(self._levels[name.level - 1][start : start + name.width])
+
+    def root_at(self, size: int) -> bytes:
+        """The root of the first `size` entries; 0 to as many as are committed."""
+        length = self._tail.length
+        assert 0 <= size <= length, "only what is there has a root"
+
+        def read(name: TileName) -> bytes:
+            found = self.tile(name)
+            assert found is not None, "the log does not shrink"
+            return found
+
+        return root_from(tile_reader(read, size=length), size)
 
     def _is_there(self, name: TileName) -> bool:
         level = name.level or 0

@@ -29,6 +29,7 @@ from timebank_federation.own_keys import OwnKeys
 from timebank_federation.quarantine import Quarantine
 from timebank_federation.registries import Registries
 from timebank_federation.settings import FederationSettings
+from timebank_federation.witness import Witness
 from timebank_kit.clock import Clock
 from timebank_kit.oidc import OidcSettings, OutsideIssuer, open_issuer
 from timebank_kit.settings import read_settings
@@ -188,7 +189,17 @@ def compose_federation(
         outside=_outside(home, around, settings),
         on_registry=lambda: home.settle_keys(registries.latest),
         agreements_folder=home.folder / "agreements",
+        witness=_witness_of(home, around, registries),
+        cosigned_folder=home.folder / "cosigned",
+        witness_seconds=settings.witness_seconds,
     )
+
+
+def _witness_of(home: Home, around: Surroundings, registries: Registries) -> Witness | None:
+    key = home.witness_key
+    if key is None:
+        return None
+    return Witness(key=key, folder=home.folder / "witnessed", registry=lambda: registries.latest, clock=around.clock)
 
 
 def _outside(home: Home, around: Surroundings, settings: OidcSettings) -> OutsideIssuer | None:
@@ -254,7 +265,11 @@ def _one_port(ledger: OpenLedger, directory: OpenDirectory, federation: Federati
     return Dispatch(
         [
             route(r"/v1/(members|organisations|people|token|public-key|payees/resolve)(/|$)", directory.app),
-            route(r"/v1/streams/[^/]+/[^/]+/[^/]+$|/v1/(payees$|federation/|limits/)|/\.well-known/", federation.app),
+            route(
+                r"/v1/streams/[^/]+/[^/]+/[^/]+$|/v1/(payees$|cosigned$|federation/|limits/)|/\.well-known/",
+                federation.app,
+            ),
+            route(r"/add-checkpoint$|/witnessed/", federation.app),
             route(r"/(readyz|metrics)$", Together(rooms)),
             *([] if console is None else [route(r"/$", console)]),
         ],

@@ -2,7 +2,10 @@
 
     home/
       node.json          public: what the operators put into the registry
-      keys/              event, log, token, tag: 32-byte seeds, each for one use, mode 600; event-next in a rotation
+      keys/              event, log, token, tag: 32-byte seeds, each for one use, mode 600; event-next in a rotation;
+                         witness where it cosigns its peers' checkpoints
+      witnessed/         what it cosigned: never restored from a backup
+      cosigned/          what its witnesses cosigned of its own log
       registry/          1.json, 2.json, …
       head               the greatest published size and root
       snapshot           of the book: spares a start the replay, may be deleted
@@ -31,6 +34,7 @@ from timebank_kit.files import atomic_write, read_secret, write_secret
 KEY_USES: Final = ("event", "log", "token", "tag")
 SEED_BYTES: Final = 32
 NEXT_EVENT_KEY: Final = "keys/event-next.key"
+WITNESS_KEY: Final = "keys/witness.key"
 RETIRED_EVENT_KEY: Final = "keys/event-retired"
 DEFAULT_LIMIT_MINUTES: Final = 6_000
 
@@ -110,6 +114,12 @@ class Home:
         network, described = read_description(path)
         atomic_write(path, _description(network, msgspec.structs.replace(described, event_keys=event_keys)))
 
+    def describe_log_keys(self, log_keys: list[str]) -> None:
+        """Say in `node.json` under which log keys checkpoints are to be believed."""
+        path = self.folder / "node.json"
+        network, described = read_description(path)
+        atomic_write(path, _description(network, msgspec.structs.replace(described, log_keys=log_keys)))
+
     def check_keys(self, described: RegisteredNode) -> None:
         """Raise `Malformed` unless a description of this node, such as a registry's, names its keys."""
         event = {b64_encode(key.public) for key in self.event_keys} | self._retired()
@@ -125,6 +135,12 @@ class Home:
     def vkey(self) -> str:
         """The log's verifier key, as auditors want it."""
         return VerifierKey(self.identity.origin, self.key("log").public).text
+
+    @property
+    def witness_key(self) -> SigningKey | None:
+        """With which it cosigns its peers' checkpoints; None: it is no witness (`timebank witness init`)."""
+        path = self.folder / WITNESS_KEY
+        return SigningKey(read_secret(path)) if path.exists() else None
 
     @property
     def registry_folder(self) -> Path:
