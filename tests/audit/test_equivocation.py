@@ -22,4 +22,4 @@ def test_a_file_that_proves_it_ends_with_1_and_any_other_with_2(tmp_path: Path, 
     file.write_text(case["file"], "utf-8")
     done = CliRunner().invoke(app, ["equivocation", str(file)])
     assert done.exit_code == (1 if case["proves"] else 2)
-    assert ("FAIL: timebank.wales/aberdare/g1" in done.output) is bool(case["proves"])
+    assert ("FAIL   timebank.wales/aberdare/g1" in done.output) is bool(case["proves"])

@@ -15,7 +15,6 @@ from timebank_audit.cli_bundle import export
 from timebank_audit.cli_collect import collect
 from timebank_audit.cli_compare import diff, reconcile
 from timebank_audit.cli_equivocation import equivocation
-from timebank_audit.cli_evidence import equivocation
 from timebank_audit.cli_proofs import check_proof, prove
 from timebank_audit.cli_report import report
 from timebank_audit.codes import MALFORMED_EXIT
@@ -37,7 +36,6 @@ app.command("statement")(statement)
 app.command("keys")(keys)
 app.command("reconcile")(reconcile)
 app.command("diff")(diff)
-app.command("equivocation")(equivocation)
 app.command("report")(report)
 app.command("equivocation")(equivocation)
 app.command("prove")(prove)
