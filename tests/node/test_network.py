@@ -12,6 +12,7 @@ from timebank_contracts.keys import SigningKey, b64_encode
 from timebank_contracts.registry import Registry, open_registry
 from timebank_federation.registries import Registries
 from timebank_kit.files import write_secret
+from timebank_node.home import read_description
 
 KEYS = [SigningKey(bytes([40 + number]) * 32) for number in range(3)]
 PUBLIC = [b64_encode(key.public) for key in KEYS]
@@ -250,6 +251,30 @@ def test_a_key_is_rotated_in_two_steps(place: Path) -> None:
     newer = step()
     assert newer[0] == new
     assert len(newer) == 2
+
+
+def test_a_log_key_is_rotated_in_two_steps_each_of_which_may_be_cut_off(place: Path) -> None:
+    """PROTOCOL.md R8."""
+    home = place / "aberdare"
+
+    def ask() -> list[str]:
+        made("node", "rotate-log-key", home, "--out", place / "request")
+        return read_description(home / "node.json")[1].log_keys
+
+    def publish() -> list[str]:
+        found = change(place, "--request", place / "request").find("aberdare")
+        assert found is not None
+        return found.log_keys
+
+    old = (home / "keys" / "log.key").read_bytes()
+    assert ask() == ask() == publish()
+    assert (home / "keys" / "log.key").read_bytes() == old, "the old key signs until both are in force"
+    (alone,) = ask()
+    assert (home / "keys" / "log.key").read_bytes() != old
+    assert ask() == publish() == [alone]
+    first, second = ask()
+    assert first == alone
+    assert second != alone
 
 
 def test_a_stolen_key_is_gone_at_once_and_the_operators_are_asked_for_the_new_one(

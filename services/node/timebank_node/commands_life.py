@@ -46,7 +46,7 @@ def join(out: Console, folder: Path, file: Path) -> None:
 def leave(out: Console, folder: Path, file: Path) -> None:
     """Write the request to be closed for ever; what is open with peers is decided or returned first."""
     home = open_home(folder)
-    _registered(home)
+    registered(home)
     request = Request(network=home.identity.network, node=home.identity.node, kind="leave")
     _write(out, file, request, home.event_keys)
     out.print("Serve on until the registry that closes this node is in force, and nothing is open with any peer.")
@@ -55,7 +55,7 @@ def leave(out: Console, folder: Path, file: Path) -> None:
 def rotate_key(out: Console, folder: Path, file: Path, *, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
     """Take the next step of a rotation: a second event key, or, when both are in force, the end of the first."""
     home = open_home(folder)
-    named = _registered(home)
+    named = registered(home)
     home.settle_keys(Registries(home.registry_folder).latest)
     described = [b64_encode(key.public) for key in home.event_keys]
     if len(described) == 2 and set(described) <= set(named.event_keys):
@@ -73,7 +73,7 @@ def rotate_key(out: Console, folder: Path, file: Path, *, random: Callable[[int]
 def retire_key(out: Console, folder: Path, file: Path, *, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
     """Drop a stolen event key now; nothing is signed before a registry names the new one."""
     home = open_home(folder)
-    named = _registered(home)
+    named = registered(home)
     if b64_encode(home.event_keys[0].public) in named.event_keys:
         home.next_event_key(random)
         home.drop_event_key(is_registered=True)
@@ -84,7 +84,8 @@ def retire_key(out: Console, folder: Path, file: Path, *, random: Callable[[int]
     out.print("Call the operators: until their registry names the new key only, whoever stole the old one is believed.")
 
 
-def _registered(home: Home) -> RegisteredNode:
+def registered(home: Home) -> RegisteredNode:
+    """What the registry in force says of this node; raises `Malformed` when it names it not."""
     latest = Registries(home.registry_folder).latest
     named = None if latest is None else latest.find(home.identity.node)
     if named is None:

@@ -34,6 +34,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Of a node that joins."""
     event_keys: Annotated[list[RawKey], Meta(min_length=1, max_length=4)] | UnsetType = UNSET
     """Of one that changes its keys: those that it wants to be in force."""
+    log_keys: Annotated[list[RawKey], Meta(min_length=1, max_length=4)] | UnsetType = UNSET
+    """Likewise, of one that changes its log key."""
     topic: Annotated[str, Meta(max_length=249)] | UnsetType = UNSET
     """Its inbox at the network's broker."""
 
@@ -72,6 +74,9 @@ def change_of(request: Request, envelope: bytes, registry: Registry) -> Change:
     if request.kind == "leave":
         _check_signed(envelope, named.event_keys)
         return set_state(request.node, "closed")
+    if request.kind == "rotate" and request.log_keys is not UNSET:
+        _check_signed(envelope, named.event_keys)
+        return set_field(request.node, log_keys=request.log_keys)
     if request.event_keys is UNSET:
         raise Malformed("A request for other keys names them.")
     # After a theft the old key proves nothing, so the new one signs; who holds it, the operators ask by another way.
