@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.bench.bench_journal import IDENTITY, LOG_KEY, opened_writer, submit_all
 from deploy.bench.exchanges import post_commands
 from deploy.bench.setting import BenchTrouble, Setting
+from timebank_audit.export import export
 from timebank_audit.verify import verify
 from timebank_contracts.book import READING, Book, apply
 from timebank_contracts.entry_reader import EntryReader
@@ -35,6 +36,21 @@ def bench_audit(setting: Setting) -> None:
     note = f"{len(raws):,} entries decoded, held to be canonical, and judged by `apply`"
     setting.figures.add("audit.replay.entries_per_s", len(raws) / seconds, "entries/s", note)
     add_verified(setting, "audit.verify.entries_per_s", [folder], "one town of local transfers")
+    _add_cpu(setting, "audit.quick.entries_per_cpu_s", folder, "bytes, tree, tiles, `apply`, sums, from an export")
+    bundle = setting.new_folder() / "town.tbaudit"
+    export([folder], bundle, tar=True)
+    _add_cpu(setting, "audit.full.entries_per_cpu_s", bundle, "the same from a bundle, and every file's hash")
+
+
+def _add_cpu(setting: Setting, name: str, path: Path, what: str) -> None:
+    """Entries for a second of processor time: what else runs on the machine matters less."""
+    used = time.process_time()
+    audit = verify([path])
+    used = time.process_time() - used
+    if audit.findings.found:
+        raise BenchTrouble(f"The auditor found: {audit.findings.found[0]}")
+    size = sum(town.size for town in audit.towns)
+    setting.figures.add(name, size / used, "entries/s", f"{size:,} entries in {used:.1f} s of processor time: {what}")
 
 
 def add_verified(setting: Setting, name: str, folders: list[Path], what: str) -> None:
