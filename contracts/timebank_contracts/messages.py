@@ -208,6 +208,11 @@ def decode_message(raw: bytes) -> AnyMessage:
     return found
 
 
+def forget_messages() -> None:
+    """Forget those that are remembered: for who measures several nodes in one process, where each knows them anew."""
+    _remembered.clear()
+
+
 def _remember(raw: bytes, message: AnyMessage) -> None:
     if len(_remembered) >= REMEMBERED_MAX:
         # All at once: what is met again soon is decoded once more, and no order has to be kept.

@@ -13,6 +13,8 @@ from deploy.bench.bench_audit import bench_audit
 from deploy.bench.bench_backlog import bench_backlog
 from deploy.bench.bench_http import bench_http
 from deploy.bench.bench_journal import bench_journal
+from deploy.bench.bench_pace import bench_pace
+from deploy.bench.bench_path import bench_path
 from deploy.bench.bench_plain import bench_plain
 from deploy.bench.bench_raw import bench_raw
 from deploy.bench.bench_startup import bench_startup
@@ -26,8 +28,10 @@ SUBJECTS: tuple[Callable[[Setting], None], ...] = (
     bench_plain,
     bench_raw,
     bench_startup,
+    bench_path,
     bench_http,
     bench_towns,
+    bench_pace,
     bench_backlog,
     bench_audit,
 )
@@ -46,9 +50,8 @@ def run(console: Console, *, quick: bool, only: str, out: Path) -> int:
                 console.print(f"[red]{subject.__name__}[/]: {error}")
         servers = [line for line in setting.servers.report() if "not started" not in line]
     if not figures.found and not trouble:
-        console.print(
-            f"No subject matches {only}: try journal.*, startup.*, memory.*, http_*, town_to_town.*, backlog.*, audit."
-        )
+        known = "journal.*, startup.*, memory.*, path, http_*, town_to_town.*, backlog.*, audit."
+        console.print(f"No subject matches {only}: try {known}")
         return 1
     print_table(console, figures.found)
     for line in servers:

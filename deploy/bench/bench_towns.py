@@ -94,7 +94,7 @@ def _bench_load(setting: Setting, way: str, towns: list[RunningTown], alias: tup
         connections=CONNECTIONS,
         run=secrets.token_hex(4),
     ) as done:
-        ended = _wait_settled(town, before + len(some))
+        ended = wait_settled(town, before + len(some))
         posted: Posted = done.result()
     spent = {name: 1e6 * (now - used.get(name, 0.0)) / len(some) for name, now in _used(setting, towns).items()}
     spent["load"] = 1e6 * posted.cpu_seconds / len(some)
@@ -126,7 +126,7 @@ def _add_spent(setting: Setting, name: str, spent: dict[str, float]) -> None:
     setting.figures.add(f"{name}.possible_per_s", rate, "transfers/s", f"{CORES} cores with nothing else to do")
 
 
-def _wait_settled(town: RunningTown, count: int) -> float:
+def wait_settled(town: RunningTown, count: int) -> float:
     """Look until every message was sent and every transfer decided; returns the moment (monotonic seconds)."""
     until = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < until:

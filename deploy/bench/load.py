@@ -56,14 +56,23 @@ def post_singles(port: int, token: str, bodies: Sequence[dict[str, Any]], *, con
     return _run(_post_all(port, requests, connections, _is_created))
 
 
-def post_batches(port: int, token: str, bodies: Sequence[dict[str, Any]], *, connections: int, run: str) -> Posted:
-    """Post transfers a thousand a request."""
+def post_batches(
+    port: int,
+    token: str,
+    bodies: Sequence[dict[str, Any]],
+    *,
+    connections: int,
+    run: str,
+    batch: int = BATCH_TRANSFERS,
+    every_seconds: float = 0.0,
+) -> Posted:
+    """Post transfers, `batch` a request; each connection begins one every so many seconds, or as soon as it may."""
     keyed = [{**body, "key": f"{run}-{number}"} for number, body in enumerate(bodies)]
     requests = [
-        _request("/v1/transfers/batch", token, msgspec.json.encode(keyed[start : start + BATCH_TRANSFERS]), key=None)
-        for start in range(0, len(keyed), BATCH_TRANSFERS)
+        _request("/v1/transfers/batch", token, msgspec.json.encode(keyed[start : start + batch]), key=None)
+        for start in range(0, len(keyed), batch)
     ]
-    return _run(_post_all(port, requests, connections, _are_created))
+    return _run(_post_all(port, requests, connections, _are_created, every_seconds))
 
 
 def _run(posting: Coroutine[None, None, Posted]) -> Posted:
@@ -95,14 +104,20 @@ def _are_created(status: int, body: bytes) -> bool:
 
 
 async def _post_all(
-    port: int, requests: Sequence[bytes], connections: int, is_done: Callable[[int, bytes], bool]
+    port: int,
+    requests: Sequence[bytes],
+    connections: int,
+    is_done: Callable[[int, bytes], bool],
+    every_seconds: float = 0.0,
 ) -> Posted:
     loop = asyncio.get_running_loop()
     left, seconds = iter(requests), list[float]()
     began, used = time.monotonic(), time.process_time()
     ended = [loop.create_future() for _ in range(min(connections, len(requests)))]
     for end in ended:
-        await loop.create_connection(partial(_Connection, left, seconds, is_done, end), "127.0.0.1", port)
+        await loop.create_connection(
+            partial(_Connection, left, seconds, is_done, end, every_seconds), "127.0.0.1", port
+        )
     await asyncio.gather(*ended)
     return Posted(began, time.monotonic(), seconds, time.process_time() - used)
 
@@ -116,11 +131,14 @@ class _Connection(asyncio.Protocol):
         seconds: list[float],
         is_done: Callable[[int, bytes], bool],
         ended: asyncio.Future[None],
+        every_seconds: float,
     ) -> None:
         self._left = left
         self._seconds = seconds
         self._is_done = is_done
         self._ended = ended
+        self._every_seconds = every_seconds
+        self._due = 0.0
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
         self._request = b""
@@ -165,6 +183,14 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._request, self._attempts = request, 0
+        if self._every_seconds:
+            # The moments stand fast: what was late is not made up for by a slower load.
+            self._due = self._due + self._every_seconds if self._due else self._loop.time()
+            self._loop.call_at(self._due, self._begin)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
         self._began = time.monotonic()
         self._send()
 
