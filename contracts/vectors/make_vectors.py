@@ -11,6 +11,7 @@ from typing import Any
 
 from contracts.vectors import (
     vectors_bytes,
+    vectors_hostile,
     vectors_journal,
     vectors_log,
     vectors_refusals,
@@ -35,6 +36,7 @@ def make_vectors() -> dict[str, str]:
         "checkpoints.json": {"rules": ["G5", "G6"], "cases": vectors_log.checkpoint_cases()},
         "witness.json": vectors_witness.witness_vectors(),
         "tiles.json": {"rules": ["G7", "G8", "G9"], **vectors_log.tile_vectors()},
+        "hostile.json": vectors_hostile.hostile_vectors(),
         "registry.json": {"rules": ["R1", "R2", "R3"], **vectors_registry.registry_vectors()},
         "journal.json": {
             "rules": ["B1", "B4", "I1", "I2", "D2", "D8", "D9", "D10", "D11", "D13", "T13", "T15", "T16", "L5"],
