@@ -11,8 +11,10 @@ import httpx
 import pytest
 from rich.console import Console
 
-from tests.federation.towns import Line, Network, open_towns
+from tests.federation.towns import Line, Network, following, open_towns, signed
 from tests.node.test_cli import init, refusal
+from timebank_contracts.keys import SigningKey, b64_encode
+from timebank_contracts.registry import Witness
 from timebank_node.commands_status import ROOMS, show_status
 from timebank_node.operator_door import NodeAway, OperatorDoor, door_of_home
 
@@ -110,4 +112,22 @@ def test_an_intake_that_is_stopped_and_a_stream_that_waits_for_a_newer_version_n
     fine, said = place.screen()
     assert "NEEDS YOU Nothing is taken from the broker: Nearly all is bad here. timebank doctor." in said
     assert "NEEDS YOU barry sends what this version does not know: update this node." in said
+    assert not fine
+
+
+@slow
+def test_the_witnesses_have_a_line_and_one_that_is_away_needs_a_call(place: Place) -> None:
+    network = place.network
+    town = network["aberdare"]
+    assert "witnesses none in the registry" in place.screen()[1]
+    key = b64_encode(SigningKey(bytes([7]) * 32).public)
+    named = Witness(name="witness.example/w1", key=key, url="http://witness.example")
+    in_force = town.federation.registries.latest
+    assert in_force is not None
+    town.federation.registries.add(signed(following(in_force, witnesses=[named])))
+    town.federation.hand_over_registries()
+    assert town.federation.witnessing.step() == 0
+    fine, said = place.screen()
+    assert "witnesses 0 of 1 cosigned" in said
+    assert "NEEDS YOU The witness witness.example/w1 does not answer" in said
     assert not fine

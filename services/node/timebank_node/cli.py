@@ -22,6 +22,7 @@ from timebank_node.cli_peers import app as peers_app
 from timebank_node.cli_quarantine import app as quarantine_app
 from timebank_node.cli_sandbox import app as sandbox_app
 from timebank_node.cli_status import doctor, status
+from timebank_node.cli_witness import app as witness_app
 
 app = typer.Typer(
     name="timebank",
@@ -55,6 +56,7 @@ app.add_typer(client_app, name="client")
 app.add_typer(export_app, name="export")
 app.add_typer(sandbox_app, name="sandbox")
 app.add_typer(kafka_app, name="kafka")
+app.add_typer(witness_app, name="witness")
 app.command("mirror")(mirror)
 app.command("restore")(restore)
 app.command("status")(status)

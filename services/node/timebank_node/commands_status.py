@@ -177,6 +177,7 @@ class StatusScreen:
             self._need(f"Nothing is taken from the broker: {state['intake_stopped']} timebank doctor.")
         for peer in state["waits_for_upgrade"]:
             self._need(f"{peer} sends what this version does not know: update this node.")
+        self._show_witnesses(state["witnessing"])
         if state["broker_away"]:
             self._need("The broker is away; peers are asked over HTTPS meanwhile: timebank kafka check.")
         if state["registry_forked"]:
@@ -187,6 +188,24 @@ class StatusScreen:
             self._need(f"Federation holds registry {state['registry']}, the ledger {in_force}: is the ledger writing?")
         if given_up:
             self._need(f"{given_up} segments were dropped from a full quarantine: timebank quarantine list.")
+
+    def _show_witnesses(self, witnessing: dict[str, Any]) -> None:
+        rows = witnessing["witnesses"]
+        done = [row for row in rows if row["cosigned_at"]]
+        latest = max(done, key=lambda row: (row["size"], row["cosigned_at"]), default=None)
+        said = "none in the registry" if not rows else f"0 of {len(rows)} cosigned"
+        if latest is not None:
+            by = ", ".join(row["name"] for row in done if row["size"] == latest["size"])
+            seconds = self._now.timestamp() - latest["cosigned_at"]
+            said = (
+                f"{latest['size']} entries cosigned {seconds:.0f} s ago by {by} ({len(done)} of {len(rows)} cosigned)"
+            )
+        self._out.print(f"{'witnesses':<12}{said}")
+        if witnessing["contradicted"]:
+            self._need(f"{witnessing['contradicted']} See deploy/runbooks/witness.md.")
+        for row in rows:
+            if row["trouble"] and not witnessing["contradicted"]:
+                self._need(f"The witness {row['name']} {row['trouble']}: call whoever runs it.")
 
 
 def _age(now: datetime, then: datetime) -> str:
