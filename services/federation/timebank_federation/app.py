@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 from fastapi import FastAPI
@@ -153,17 +154,23 @@ def open_federation(
         on_registry=accepted,
     )
     agreements = _agreements(identity, agreements_folder, registries, ledger, own_keys, door, clock)
-    witnessing = Witnessing(
-        identity=identity,
-        registry=lambda: registries.latest,
-        ledger=ledger,
-        door=HttpWitnessDoor(peer_http),
-        folder=cosigned_folder,
-        clock=clock,
-        own_key=lambda: None if witness is None else witness.key,
-        ask_seconds=witness_seconds,
-    )
-    worker = Worker(
+    asked = _Asked(HttpWitnessDoor(peer_http), witness, cosigned_folder, witness_seconds)
+    witnessing = _witnessing(identity, registries, ledger, clock, asked)
+    worker = _worker(sender, receiver, inbox, poll_seconds, registries, agreements, witnessing)
+    parts = Parts(sender, receiver, worker, registries, outbox, inbox, ledger, agreements, witnessing, witness)
+    return _behind_one_door(parts, _Outer(identity, clock, token_public, directory_http, outside))
+
+
+def _worker(
+    sender: Sender,
+    receiver: Receiver,
+    inbox: Inbox | None,
+    poll_seconds: float,
+    registries: Registries,
+    agreements: Agreements,
+    witnessing: Witnessing,
+) -> Worker:
+    return Worker(
         sender=sender,
         receiver=receiver,
         inbox=inbox,
@@ -173,8 +180,6 @@ def open_federation(
         hand_over=agreements.hand_over_again,
         witness=witnessing.step,
     )
-    parts = Parts(sender, receiver, worker, registries, outbox, inbox, ledger, agreements, witnessing, witness)
-    return _behind_one_door(parts, _Outer(identity, clock, token_public, directory_http, outside))
 
 
 def _agreements(
@@ -194,6 +199,30 @@ def _agreements(
         key=own_keys.signing,
         send=lambda peer, envelope: door.put_limit(peer, me=identity, envelope=envelope),
         clock=clock,
+    )
+
+
+class _Asked(NamedTuple):
+    """How witnesses are asked: see `open_federation`."""
+
+    door: HttpWitnessDoor
+    own: Witness | None
+    folder: Path | None
+    seconds: float
+
+
+def _witnessing(
+    identity: Identity, registries: Registries, ledger: LedgerClient, clock: Clock, asked: _Asked
+) -> Witnessing:
+    return Witnessing(
+        identity=identity,
+        registry=lambda: registries.latest,
+        ledger=ledger,
+        door=asked.door,
+        folder=asked.folder,
+        clock=clock,
+        own_key=lambda: None if asked.own is None else asked.own.key,
+        ask_seconds=asked.seconds,
     )
 
 
