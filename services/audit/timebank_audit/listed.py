@@ -26,6 +26,10 @@ _KINDS: Final[dict[type[e.Entry], str]] = {
     e.ClaimUpheld: "dispute overruled: the claim upheld",
     e.PeerFrozen: "stream frozen as evidence",
     e.PeerThawed: "stream thawed by an operator",
+    e.SegmentRecoveredEntry: "recovered from a peer: a segment",
+    e.MessageRecoveredEntry: "recovered from a peer: a message",
+    e.StreamRecoveredEntry: "recovered from a peer: how far it heard",
+    e.MessageRepeatedEntry: "said again in a new generation",
     e.PeerGenerationClosed: "generation of a peer closed by the registry",
 }
 
@@ -73,6 +77,10 @@ class Listing:
     def refund(self, entry: e.TransferSent | e.TransferReceived) -> None:
         """Minutes given back to another town, under way or final; or that came back from one."""
         self._add(f"refund {'to' if isinstance(entry, e.TransferSent) else 'from'} another town", entry)
+
+    def went_on(self, entry: e.NodeOpened) -> None:
+        """The entry by which a node that lost state goes on."""
+        self._add("state lost: the journal goes on in a new generation", entry)
 
     def other(self, entry: e.Entry) -> None:
         """Any other entry."""

@@ -126,7 +126,12 @@ def _audit_town(files: TownFiles, walk: LogWalk, trust: Trust, findings: Finding
         registries.check_log_key(b"" if key is None else key.public)
         findings.take(said)
         unusable = f"the replay stopped at {replay.stopped}" if replay.stopped else ""
-        if not unusable and replay.book.me != identity:
+        if not unusable and replay.went_on_at is not None:
+            unusable = (
+                f"its journal lost state and went on at entry {replay.went_on_at}; its own rules and sums held, and "
+                "its streams across that break were not compared with its peers'"
+            )
+        if not unusable.startswith("the replay") and replay.book.me != identity:
             found = replay.book.me.origin
             findings.add("A39", town=town, place="entry 0", expected=f"the journal of {identity.origin}", found=found)
             unusable = f"its journal is that of {found}"
