@@ -32,7 +32,8 @@ def preloaded(clock: Clock | None) -> dict[str, str]:
     return {
         "LD_PRELOAD": str(found[0]),
         "FAKETIME_TIMESTAMP_FILE": "" if clock is None else str(clock.file),
-        "FAKETIME_NO_CACHE": "1",
+        # Looked up once a second: at every call it would slow the process down.
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_RESET": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "DONT_FAKE_MONOTONIC": "1",

@@ -12,7 +12,7 @@ from deploy.servers.kafka import find_java
 from tests.chaos.__main__ import run_all
 from tests.chaos.table import SCENARIOS
 
-SHORT = ("answers-lost", "sender-killed", "topic-made-again")
+SHORT = ("ledgers-killed", "answers-lost", "topic-made-again")
 README = Path(__file__).with_name("README.md")
 
 
