@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SEEDS ?= 1000
+NIGHTS ?= 10000
 EXAMPLES ?= 200
 # Two workers share one broker and one database: more gain nothing on a small machine.
 WORKERS ?= 2
@@ -16,7 +17,7 @@ COLON_ROOMS := $(subst $(EMPTY) $(EMPTY),:,$(strip . $(ROOMS)))
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test test-fast fuzz check format bench model simulate chaos up down lock clean
+.PHONY: help demo test test-fast fuzz check format bench model simulate nightly mutants chaos up down lock clean
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +62,13 @@ model: $(READY)  ## every state of the formal model of two towns, and its plante
 
 simulate: $(READY)  ## SEEDS=1000 simulated networks with faults
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+nightly: $(READY)  ## NIGHTS=10000 simulated networks, and every planted bug
+	$(BIN)/python -m tests.simulation --seeds $(NIGHTS)
+	$(BIN)/python -m tests.simulation.mutants
+
+mutants: $(READY)  ## bugs planted in the protocol: each must be found by the simulation
+	$(BIN)/python -m tests.simulation.mutants
 
 chaos: $(READY)  ## SCENARIO="partition slow": towns on real servers, broken under load and healed; none named: all
 	$(BIN)/python -m tests.chaos $(SCENARIO)

@@ -13,12 +13,12 @@ import pytest
 from tests.ledger.snapshot_kit import journal_of, opened, post, state_of
 from timebank_contracts.errors import Malformed
 from timebank_contracts.merkle import Tree, leaf_hash
-from timebank_kit.commit_loop import Doubt
+from timebank_kit.commit_loop import Doubt, Stopped
 from timebank_kit.journal import Journal, OutcomeUnknown, Record, open_journal, originator_of
 from timebank_kit.journal_memory import MemoryJournal
 from timebank_ledger.head import HeadFile, JournalBehindHead
 from timebank_ledger.replay import JournalDamaged, replay
-from timebank_ledger.snapshot import SnapshotFile, Useless, read_back, state_format
+from timebank_ledger.snapshot import SnapshotFile, Unsound, Useless, read_back, state_format
 from timebank_ledger.snapshot_job import SnapshotJob
 
 
@@ -295,6 +295,25 @@ def test_the_job_writes_a_snapshot_every_so_many_entries(tmp_path: Path) -> None
         found = SnapshotFile(tmp_path / "snapshot").load()
         assert found is not None
         assert found.size == writer.tail.length
+
+
+def test_a_book_that_breaks_an_invariant_is_not_kept_and_stops_the_writer(tmp_path: Path) -> None:
+    """P1, P10."""
+    with opened(journal_of("aberdare"), tmp_path) as writer:
+        post(writer, 5)
+        with writer.reading() as book:
+            next(account for account in book.accounts.values() if account.kind == "member").balance += 1
+        with pytest.raises(Unsound, match="sum to 1 minutes"):
+            writer.keep_snapshot()
+        turned = Event()
+        job = SnapshotJob(writer, every_entries=1, on_turn=turned.set)
+        assert turned.wait(timeout=10)
+        job.close()
+        assert not (tmp_path / "snapshot").exists()
+        with pytest.raises(Stopped, match="unsound"):
+            post(writer, 1)
+        with writer.reading() as book:
+            assert book.n == writer.tail.length
 
 
 def test_no_snapshot_is_written_of_what_was_not_committed(tmp_path: Path) -> None:

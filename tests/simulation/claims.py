@@ -80,7 +80,7 @@ class Claims:
 
     def _round(self, town: Town, *, races: bool = True) -> None:
         """One round of a town's timer; with some chance people act about the same claim at the same moment."""
-        if not town.up or town.book.identity is None:
+        if not town.up or town.book.identity is None or town.on_old_disk:
             return
         time = max(self.schedule.wall(town.skew_seconds), town.book.time)
         commands = list(islice(town.rules.due_commands(town.book, time), COMMANDS_MAX))

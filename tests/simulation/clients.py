@@ -127,7 +127,7 @@ class Clients:
     def act(self) -> None:
         """Somebody somewhere asks for something."""
         town = self.chance.choice(self.towns)
-        if town.book.identity is None:
+        if town.book.identity is None or town.on_old_disk:
             return
         weights = [weight for weight, _ in self.kinds]
         self.chance.choices([act for _, act in self.kinds], weights)[0](town)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tests.simulation.clients import Clients
 from tests.simulation.disk import COMMIT_FAULTS
+from tests.simulation.heavy_faults import HeavyFaults
 from tests.simulation.mail import Mail
 from tests.simulation.network import Network, Weather
 from tests.simulation.registries import NETWORK, Registries, key_of
@@ -36,6 +37,12 @@ class Faults:
         self.registries = registries
         self.active = True
         self._kinds: list[Callable[[Town, Mail], None]] = []
+        self.heavy = HeavyFaults(schedule, towns, mails, clients)
+
+    @property
+    def set_own_limits(self) -> bool:
+        """Whether a town set a limit of its own, so that two sides of a pair may differ."""
+        return self.heavy.set_own_limits
 
     def begin(self, end_seconds: float) -> None:
         """Choose this run's weather and kinds of fault, and plan them until `end_seconds`."""
@@ -65,8 +72,10 @@ class Faults:
             self._forge,
             self._replay_old,
             self._rotate_key,
+            self._lose_key,
             self._suspend,
             self._lower_limit,
+            *self.heavy.kinds,
         ]
         self._kinds = [kind for kind in every if chance.random() < 0.6] or every
         gap = chance.choice((2.0, 10.0, 40.0))
@@ -82,6 +91,7 @@ class Faults:
         self.network.broker_up = True
         self.network.cut_links.clear()
         self.clients.answer_loss = 0.0
+        self.heavy.heal()
         for town, mail in zip(self.towns, self.mails, strict=True):
             town.disk.fault = None
             mail.crash_after_produce = False
@@ -94,7 +104,10 @@ class Faults:
         if self.active:
             place = self.chance.randrange(len(self.towns))
             kind = self.chance.choice(self._kinds)
-            if kind in (self._rotate_key, self._suspend, self._lower_limit) and self.chance.random() > 0.5:
+            if (
+                kind in (self._rotate_key, self._lose_key, self._suspend, self._lower_limit)
+                and self.chance.random() > 0.5
+            ):
                 return
             self.schedule.note(f"fault {kind.__name__} {self.towns[place].name}")
             kind(self.towns[place], self.mails[place])
@@ -160,6 +173,7 @@ class Faults:
             return
         outside = self.chance.random() < 0.3
         position = peer.incoming.n + 1
+        retired = self.registries.retired_keys(sender.name, town.book.registry_version)
         message = m.TransferSentMessage(
             id=m.message_id(town.name, "g1", position),
             source=sender.name,
@@ -179,6 +193,9 @@ class Faults:
         key = key_of("attacker")
         if outside and sender.book.registry_version:
             key = self.registries.signing_key(sender.name, sender.book.registry_version)
+        elif retired:
+            # Whoever got hold of a key that was then retired.
+            key = key_of(self.chance.choice(retired))
         segment = make_segment(
             identity=Identity("another.example" if outside else NETWORK, sender.name, "g1"),
             to=town.name,
@@ -196,6 +213,11 @@ class Faults:
         if self.network.seen:
             for _ in range(self.chance.choice((1, 5))):
                 self.network.store(town.name, self.chance.choice(self.network.seen)[1])
+
+    def _lose_key(self, town: Town, mail: Mail) -> None:
+        """A key is known to be stolen: it goes at once, while messages that it signed are under way."""
+        self.registries.replace_key(town.name)
+        self._announce()
 
     def _rotate_key(self, town: Town, mail: Mail) -> None:
         self.registries.add_key(town.name)

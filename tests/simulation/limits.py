@@ -13,10 +13,8 @@ from msgspec import UNSET
 from tests.simulation.claim_books import ClaimBooks
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
+from timebank_contracts.properties import within_limits
 from timebank_contracts.state import Book
-
-CEILINGS_TESTED = (e.TransferPosted, e.TransferReceived)
-FLOORS_TESTED = (e.TransferPosted, e.TransferSent, e.TransferReversed)
 
 
 @dataclass(slots=True)
@@ -121,45 +119,9 @@ class Limits:
         elif isinstance(entry, e.TransferSettled | e.TransferReturned):
             payer, minutes = self.payers.pop(entry.data.transfer)
             self.accounts[payer].in_transit -= minutes
-        return self._passed_account(entry) or self._passed_peer(entry)
-
-    def _passed_account(self, entry: e.Entry) -> str | None:
-        assert entry.postings is not UNSET
-        for name, minutes in entry.postings:
-            if ":" in name:
-                continue
-            account = self.accounts[name]
-            if account.state == "closed":
-                return f"{name} is closed."
-            if isinstance(entry, FLOORS_TESTED) and minutes < 0:
-                if account.balance < account.floor:
-                    return f"{name} stands at {account.balance}, below its floor {account.floor}."
-                if account.state != "open" and not isinstance(entry, e.TransferReversed):
-                    return f"{name} is {account.state} and was debited."
-            top = account.balance + account.in_transit
-            if isinstance(entry, CEILINGS_TESTED) and minutes > 0 and top > account.ceiling:
-                return f"{name} stands at {top}, above its ceiling {account.ceiling}."
-        return None
-
-    def _passed_peer(self, entry: e.Entry) -> str | None:
-        if isinstance(entry, e.TransferSent):
-            peer = self.peers[entry.data.peer]
-            if peer.state != "open":
-                return f"{peer.peer} is {peer.state}."
-            if self._debt(peer.peer) > peer.owe_limit:
-                return f"{self._debt(peer.peer)} minutes are owed to {peer.peer}, the limit is {peer.owe_limit}."
-            total = sum(max(0, self._debt(name)) for name in self.peers)
-            if self.policy is None or total > self.policy.debt_limit:
-                return f"{total} minutes are owed to all peers, above the limit."
-        elif isinstance(entry, e.TransferReceived):
-            peer = self.peers[str(entry.by.id)]
-            owed = -self.accounts[f"clearing:{peer.peer}"].balance
-            if peer.state != "open" or owed > peer.owed_limit:
-                return f"{peer.peer} is {peer.state} and owes {owed} minutes, the limit is {peer.owed_limit}."
-        return None
-
-    def _debt(self, peer: str) -> int:
-        return self.accounts[f"clearing:{peer}"].balance + self.accounts[f"transit:{peer}"].balance
+        debt_limit = 0 if self.policy is None else self.policy.debt_limit
+        passed = within_limits(entry, self.accounts, self.peers, debt_limit=debt_limit)
+        return passed[0] if passed else None
 
     def differences(self, book: Book) -> list[str]:
         """Sentences about accounts and claims where the book says something else than these books."""

@@ -67,6 +67,7 @@ class Mail:
         self._last_from: dict[str, float] = {}
         town.said = self.said
         town.rebuilt = self.rebuilt
+        town.registry_of = lambda version: registries.of_version(version) if version else None
         network.arrived[town.name] = self.read_soon
 
     @property

@@ -44,13 +44,15 @@ class Network:
         """Every segment that was ever on the wire, with its receiver: what an attacker may replay."""
         self.cut_links: set[tuple[str, str]] = set()
         """(from, to): nothing passes this way; "broker" is an end like any town."""
+        self.silenced: set[str] = set()
+        """Towns that hear and say nothing: an operator looks at what a restored disk holds."""
         self.arrived: dict[str, Callable[[], None]] = {}
 
     def reaches(self, sender: str, receiver: str) -> bool:
         """Whether the link passes anything."""
         if "broker" in (sender, receiver) and not self.broker_up:
             return False
-        return (sender, receiver) not in self.cut_links
+        return (sender, receiver) not in self.cut_links and sender not in self.silenced
 
     def produce(self, sender: str, receiver: str, segment: bytes) -> None:
         """Append a record to the receiver's inbox; raises `Unreachable`."""
@@ -73,6 +75,10 @@ class Network:
             topic.append(record)
             self.arrived[receiver]()
 
+    def forget(self, receiver: str, records: int) -> None:
+        """The broker's retention takes the oldest records of an inbox, read or not."""
+        del self.topics[receiver][:records]
+
     def ask(self, client: str, server: str, answer: Callable[[], list[bytes]], take: Callable[[bytes], None]) -> None:
         """An HTTPS request: `answer` runs at the server, `take` at the client for each segment of the response."""
         schedule = self.schedule
@@ -80,7 +86,7 @@ class Network:
         def at_server() -> None:
             if not self.reaches(client, server):
                 return
-            segments = answer()
+            segments = answer() if server not in self.silenced else []
             self.seen += [(client, segment) for segment in segments]
             if self.reaches(server, client) and not schedule.chance(self.weather.loss):
                 for segment in segments:

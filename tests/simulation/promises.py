@@ -6,17 +6,14 @@ It reads each committed entry once and keeps its own books, so that an error in 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-
-from msgspec import UNSET
+from dataclasses import dataclass
 
 from tests.simulation.between_books import disagreements
 from tests.simulation.limits import Limits
 from tests.simulation.town import Town, replayed
 from timebank_contracts import entries as e
-from timebank_contracts import messages as m
-from timebank_contracts.cut import TownMarks, broken_identities, greatest_cut, note_decision, town_at_cut
-from timebank_contracts.invariants import broken_invariants
+from timebank_contracts import properties
+from timebank_contracts.cut import TownMarks, greatest_cut, note_decision, town_at_cut
 from timebank_contracts.merkle import Tree, leaf_hash
 
 
@@ -30,15 +27,16 @@ class Journal:
 
     marks: TownMarks
     limits: Limits
-    keys: set[str] = field(default_factory=set)
-    sent: dict[str, list[bytes]] = field(default_factory=dict)
-    """Peer → messages written to it, in order."""
-    taken: dict[str, int] = field(default_factory=dict)
-    """Peer → how many of its messages were applied."""
-    decisions: dict[str, bool] = field(default_factory=dict)
-    """Transfers of peers → received (True) or rejected."""
-    outcomes: dict[str, bool] = field(default_factory=dict)
-    """Own transfers → settled (True) or returned."""
+    told: properties.Told
+
+
+def _read_nothing(name: str) -> Journal:
+    return Journal(TownMarks(name), Limits(name), properties.Told(name))
+
+
+def _demand(number: str, found: Sequence[str]) -> None:
+    if found:
+        raise Broken(f"{number}: {found[0]}")
 
 
 class Promises:
@@ -46,13 +44,15 @@ class Promises:
 
     def __init__(self, towns: Sequence[Town]) -> None:
         self.towns = list(towns)
-        self.journals = {town.name: Journal(TownMarks(town.name), Limits(town.name)) for town in towns}
+        self.journals = {town.name: _read_nothing(town.name) for town in towns}
         self.acknowledged: dict[str, dict[int, bytes]] = {town.name: {} for town in towns}
         for town in towns:
             town.grown = self.look
 
     def look(self, town: Town) -> None:
         """Read what is new on a town's disk, and judge all that can be judged now."""
+        if town.on_old_disk:
+            return
         journal, raws = self.journals[town.name], town.disk.entries
         new = raws[journal.marks.size :]
         if not new and town.book.n == len(raws):
@@ -61,70 +61,37 @@ class Promises:
             self._read(journal, e.decode_entry(raw))
         if town.book.n != len(raws):
             raise Broken(f"P7: {town.name} holds {town.book.n} entries in memory and {len(raws)} on its disk.")
-        broken = broken_invariants(town.book) + journal.limits.differences(town.book)
-        if broken:
-            raise Broken(f"P1: {town.name}: {broken[0]}")
+        broken = properties.conserved(town.book) + journal.limits.differences(town.book)
+        _demand("P1", [f"{town.name}: {sentence}" for sentence in broken])
         self._judge_network()
 
     def _judge_network(self) -> None:
-        known = [town for town in self.towns if town.up and town.book.n == self.journals[town.name].marks.size]
+        known = [
+            town
+            for town in self.towns
+            if town.up and not town.on_old_disk and town.book.n == self.journals[town.name].marks.size
+        ]
         marks = [self.journals[town.name].marks for town in known]
         if greatest_cut(marks) != {found.node: found.size for found in marks}:
             raise Broken("P6: a town applied what no journal has sent.")
         if len(known) == len(self.towns) and all(town.book.identity is not None for town in known):
-            cut = [town_at_cut(town.book, self.journals[town.name].decisions) for town in known]
-            broken = broken_identities(cut)
-            if broken:
-                raise Broken(f"P1: {broken[0]}")
+            cut = [town_at_cut(town.book, self.journals[town.name].told.decisions) for town in known]
+            _demand("P1", properties.conserved_between(cut))
 
     def _read(self, journal: Journal, entry: e.Entry) -> None:
-        if isinstance(entry.key, str):
-            if entry.key in journal.keys:
-                raise Broken(f"P3: {journal.marks.node} has two entries of one key.")
-            journal.keys.add(entry.key)
+        told, others = journal.told, {name: other.told for name, other in self.journals.items()}
         journal.marks.note(entry)
-        if entry.in_ is not UNSET:
-            self._read_cause(journal, entry)
-        if entry.out is not UNSET:
-            peer = m.decode_message(bytes(entry.out)).subject
-            journal.sent.setdefault(peer, []).append(bytes(entry.out))
+        _demand("P3", properties.applied_once(told, entry))
+        _demand("P6", properties.validly_caused(told, entry, others))
         fault = journal.limits.take(entry)
         if fault:
-            raise Broken(f"P5: {journal.marks.node}, entry {entry.n}: {fault}")
-        self._read_outcome(journal, entry)
-
-    def _read_cause(self, journal: Journal, entry: e.Entry) -> None:
-        assert entry.in_ is not UNSET
-        peer = str(entry.by.id)
-        raw, position = bytes(entry.in_), journal.taken.get(peer, 0) + 1
-        said = m.decode_message(raw)
-        node = journal.marks.node
-        if said.id != m.message_id(node, "g1", position):
-            raise Broken(f"P3: {node} applied {said.id} as message {position} of {peer}.")
-        wrote = self.journals[peer].sent.get(node, []) if peer in self.journals else []
-        if len(wrote) < position or wrote[position - 1] != raw:
-            raise Broken(f"P6: {node} applied as message {position} of {peer} what {peer} did not write.")
-        journal.taken[peer] = position
-
-    def _read_outcome(self, journal: Journal, entry: e.Entry) -> None:
-        if isinstance(entry, e.TransferReceived | e.TransferRejected):
-            if entry.data.transfer in journal.decisions:
-                raise Broken(f"P4: {entry.data.transfer} was decided twice.")
-            note_decision(journal.decisions, entry)
-        if isinstance(entry, e.TransferSettled | e.TransferReturned):
-            transfer = entry.data.transfer
-            if transfer in journal.outcomes:
-                raise Broken(f"P4: {transfer} ended twice.")
-            journal.outcomes[transfer] = isinstance(entry, e.TransferSettled)
-            if isinstance(entry, e.TransferReturned) and entry.in_ is UNSET:
-                return  # The payee's town was closed for ever: what it decided is nobody's any more.
-            payee = transfer.split(".")[2]
-            if self.journals[payee].decisions.get(transfer) is not journal.outcomes[transfer]:
-                raise Broken(f"P4: {transfer} ended otherwise than {payee} decided.")
+            raise Broken(f"P5: {told.node}, entry {entry.n}: {fault}")
+        _demand("P4", properties.one_outcome(told, entry, others))
+        told.note(entry)
 
     def forget(self, town: Town) -> None:
         """A test rolled this disk back: from here on it is read as if it were new, and nothing was acknowledged."""
-        self.journals[town.name] = Journal(TownMarks(town.name), Limits(town.name))
+        self.journals[town.name] = _read_nothing(town.name)
         self.acknowledged[town.name] = {}
         town.grown = lambda town: None
 
@@ -136,15 +103,15 @@ class Promises:
     def judge_memory(self, town: Town) -> None:
         """P2 and P7, at the end of a run and whenever somebody wants to: everything acknowledged, and a replay."""
         raws = town.disk.entries
-        for position, raw in self.acknowledged[town.name].items():
-            if position >= len(raws) or raws[position] != raw:
-                raise Broken(f"P2: {town.name} lost entry {position}, which it had acknowledged.")
+        lost = properties.nothing_lost(self.acknowledged[town.name], raws)
+        _demand("P2", [f"{town.name}: {sentence}" for sentence in lost])
         again = replayed(raws)
         tree = Tree()
         for raw in raws:
             tree.append(leaf_hash(raw))
-        if again.book != town.book or again.tree.root() != town.memory.tree.root() or tree.root() != again.tree.root():
-            raise Broken(f"P7: a replay of {town.name} gives another book or root.")
+        roots = (tree.root(), again.tree.root(), town.memory.tree.root())
+        found = properties.replays_alike(town.book, again.book, roots)
+        _demand("P7", [f"{town.name}: {sentence}" for sentence in found])
 
     def judge_equal_limits(self) -> None:
         """The law of equal limits: a payee's town never refuses for the pair's limit what the payer's town allowed."""
@@ -175,6 +142,4 @@ class Promises:
             if book.identity is None:
                 return
             cut.append(town_at_cut(book, decisions))
-        broken = broken_identities(cut)
-        if broken:
-            raise Broken(f"P1 at {sizes}: {broken[0]}")
+        _demand(f"P1 at {sizes}", properties.conserved_between(cut))

@@ -78,6 +78,18 @@ class Registries:
             msgspec.structs.replace(latest, version=latest.version + 1, previous=latest.sha256, nodes=nodes),
         )
 
+    def retired_keys(self, town: str, version: int) -> list[str]:
+        """The names of keys that the town has had and that are in force no more by this version."""
+        node = self.of_version(version).find(town)
+        assert node is not None
+        number = min(n for n in range(1, version + 1) if public(f"{town} event {n}") in node.event_keys)
+        return [f"{town} event {n}" for n in range(1, number)]
+
+    def replace_key(self, town: str) -> None:
+        """The key was stolen: one version has the new one instead of it."""
+        self.add_key(town)
+        self.retire_key(town)
+
     def add_key(self, town: str) -> None:
         """First half of a rotation: the town's old and new key are both in force."""
         names = self.event_keys[town]

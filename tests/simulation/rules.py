@@ -31,6 +31,8 @@ class Rules:
     answers_after_commit: bool = True
     sends_after_commit: bool = True
     commits_whole_batches: bool = True
+    remembers_keys: bool = True
+    """After a restart; the journal has them."""
 
 
 REAL = Rules()

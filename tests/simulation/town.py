@@ -21,6 +21,7 @@ from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_contracts.registry import Registry
 from timebank_contracts.state import Book
 from timebank_ledger import commands as c
+from timebank_ledger.peer_policy import change_peer
 from timebank_ledger.peers import RULE, accept_registry, freeze
 
 BATCH_MAX = 64
@@ -64,6 +65,9 @@ class Town:
         self.up = True
         self.stopped: str | None = None
         """Why the writer takes nothing any more (a proved rollback)."""
+        self.on_old_disk = False
+        """Restored from an old copy: nobody is served, and its operator waits for what the peers say."""
+        self.registry_of: Callable[[int], Registry | None] = lambda version: None
         self.paused_until = 0.0
         self._held: list[Callable[[], None]] = []
         self.skew_seconds = 0.0
@@ -112,7 +116,7 @@ class Town:
 
     def submit(self, work: c.Command | bytes | Registry, answer: Callable[[Answer], None]) -> None:
         """Park work until its commit; a town that is down or stopped says nothing."""
-        if not self.up or self.stopped:
+        if not self.up or self.stopped or self.on_old_disk:
             return
         memory = self.memory
         if isinstance(work, c.Command) and work.key is not None and self.rules.looks_keys_up:
@@ -207,6 +211,8 @@ class Town:
         elif isinstance(work, Registry):
             registry = self.rules.read_registry(work)
             written += accept_registry(book, registry, own_limits={}, time=time, by=RULE)
+        elif isinstance(work, c.ChangePeer):
+            written += change_peer(book, work, self.registry_of(book.registry_version), time=time)
         else:
             written += self.rules.perform(book, work, time=time, cite=cite)
 
@@ -247,6 +253,8 @@ class Town:
         self.lives += 1
         entries: list[e.Entry] = []
         self.memory = replayed(self.disk.entries, read=entries.append)
+        if not self.rules.remembers_keys:
+            self.memory.keys.clear()
         self.rebuilt(entries)
         self.grown(self)
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from tests.simulation.protocol_variants import PROTOCOL_VARIANTS
 from tests.simulation.registries import public
 from tests.simulation.rules import Rules
 from timebank_contracts import entries as e
@@ -186,5 +187,6 @@ VARIANTS: dict[str, tuple[Rules, str]] = {
     "the timer forgets claims": (Rules(due_commands=forgetful_timer), "P8"),
     "the timer forgets claims on other towns": (Rules(due_commands=timer_of_one_town), "P8"),
     "an attacker's key counts": (Rules(read_registry=with_a_stranger), "P6"),
+    **PROTOCOL_VARIANTS,
 }
 """What is broken → the rules, and the promise that some seed must see broken."""

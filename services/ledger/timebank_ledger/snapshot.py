@@ -25,6 +25,7 @@ import msgspec
 from timebank_contracts.errors import Malformed
 from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_contracts.names import clearing, transit
+from timebank_contracts.properties import conserved
 from timebank_contracts.state import Book
 from timebank_kit.files import atomic_write
 from timebank_kit.journal import Journal
@@ -40,6 +41,10 @@ _log = logging.getLogger(__name__)
 
 class Useless(Exception):
     """This snapshot does not belong to this journal, or to this code; the text says why."""
+
+
+class Unsound(Exception):
+    """The book breaks P1: no snapshot is kept of it, and nothing more may be written on it."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -187,13 +192,18 @@ class SnapshotFile:
     def store(self, taken: Snapshot, journal: Journal) -> bool:
         """Replace the file by this picture, of this journal; returns whether it was done.
 
+        This is also the runtime check of P1, on the picture: the writer does not wait for it.
         A disk that does not take it is a warning, because nothing depends on the file.
 
         Raises:
             JournalTrouble: the journal cannot be read.
+            Unsound: the picture breaks an invariant.
         """
         if self.path is None or taken.size < 1:
             return False
+        broken = conserved(decode_book(taken.book))
+        if broken:
+            raise Unsound(f"After entry {taken.size - 1} the book is unsound: {broken[0]} Start the node again.")
         first, last = (leaf_hash(journal.read(position, 1)[0].state) for position in (0, taken.size - 1))
         body = msgspec.msgpack.encode(msgspec.structs.replace(taken, first=first, last=last))
         try:

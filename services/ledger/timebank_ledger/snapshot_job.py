@@ -15,6 +15,7 @@ from typing import Final
 from timebank_kit.commit_loop import Stopped
 from timebank_kit.journal import JournalTrouble
 from timebank_ledger.past import PastChanged, prove_past
+from timebank_ledger.snapshot import Unsound
 from timebank_ledger.writer import Writer
 
 WAIT_SECONDS: Final = 5.0
@@ -96,6 +97,11 @@ class SnapshotJob:
             began = self._monotonic()
             try:
                 done = self._writer.keep_snapshot()
+            except Unsound as wrong:
+                self._writer.loop.halt(str(wrong))
+                self._writer.snapshot.discard()
+                self._on_turn()
+                return
             except (Stopped, JournalTrouble) as trouble:
                 _log.warning("no snapshot is written", extra={"size": length, "reason": str(trouble)})
                 done = False

@@ -42,7 +42,7 @@ from timebank_ledger.peer_policy import change_peer
 from timebank_ledger.peers import accept_registry
 from timebank_ledger.propose import perform
 from timebank_ledger.replay import JournalDamaged, read_entry
-from timebank_ledger.snapshot import SnapshotFile, read_back, take
+from timebank_ledger.snapshot import SnapshotFile, Unsound, read_back, take
 from timebank_ledger.trial import Trial
 from timebank_ledger.written import Outcome, Written, enter_segment, repeated
 
@@ -178,7 +178,7 @@ class Writer:
 
         Raises:
             Stopped: a bug has left no book.
-            JournalTrouble: the journal cannot be read.
+            JournalTrouble, Unsound: as `SnapshotFile.store`.
         """
         if self.snapshot.path is None:
             return False
@@ -198,7 +198,7 @@ class Writer:
             if self.snapshot.size != self._state.tree.size:
                 try:
                     self.keep_snapshot()
-                except JournalTrouble as trouble:
+                except (JournalTrouble, Unsound) as trouble:
                     _log.warning("the last snapshot was not written", extra={"reason": str(trouble)})
 
     # What the writer's thread does -------------------------------------------------------------------------------
