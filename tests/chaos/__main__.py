@@ -37,7 +37,6 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     # What the client of the towns' own make_topics logs is no news here.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    # The database may run as another user, who must be able to enter.
     with tempfile.TemporaryDirectory(prefix="timebank-chaos-", ignore_cleanup_errors=True) as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

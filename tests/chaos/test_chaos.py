@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,12 @@ README = Path(__file__).with_name("README.md")
 
 @pytest.mark.servers
 @pytest.mark.slow
-def test_three_towns_survive_a_short_choice_of_scenarios() -> None:
+def test_three_towns_survive_a_short_choice_of_scenarios(tmp_path: Path) -> None:
     try:
         find_java()
     except ServerMissing as missing:
         pytest.skip(str(missing))
-    # Below a folder that other users may enter: as root, the database runs as one of them.
-    with tempfile.TemporaryDirectory(prefix="timebank-chaos-", ignore_cleanup_errors=True) as folder:
-        results = run_all([each for each in SCENARIOS if each.name in SHORT], Path(folder))
+    results = run_all([each for each in SCENARIOS if each.name in SHORT], tmp_path)
     assert [result.violations for result in results] == [[]] * len(SHORT)
     assert all(result.answered for result in results)
 
