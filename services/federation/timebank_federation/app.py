@@ -154,6 +154,7 @@ def open_federation(
         on_registry=accepted,
     )
     agreements = _agreements(identity, agreements_folder, registries, ledger, own_keys, door, clock)
+    receiver.stated.folder = cosigned_folder
     asked = _Asked(HttpWitnessDoor(peer_http), witness, cosigned_folder, witness_seconds)
     witnessing = _witnessing(identity, registries, ledger, clock, asked)
     worker = _worker(sender, receiver, inbox, poll_seconds, registries, agreements, witnessing)

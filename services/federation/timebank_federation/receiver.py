@@ -34,6 +34,7 @@ from timebank_federation.quarantine import Quarantine
 from timebank_federation.registries import Registries
 from timebank_federation.registry_fetch import RegistryFetch
 from timebank_federation.sender import Sender
+from timebank_federation.stated import Stated
 from timebank_kit.clock import Clock
 
 PULLS_MAX: Final = 256
@@ -81,6 +82,7 @@ class Receiver:
         self._sender = sender
         self._door = door
         self.quarantine = quarantine
+        self.stated = Stated(None)
         self._clock = clock
         self._on_registry = on_registry
         self._one_at_a_time = threading.RLock()
@@ -181,6 +183,7 @@ class Receiver:
     def _enter(self, peer: RegisteredNode, segment: Segment, raw: bytes) -> TakenSegment:
         """Hand a segment of a registered peer to the writer, and take notice of what became of it."""
         self._spoke_at[peer.node] = self._clock.monotonic()
+        self.stated.take(segment, peer)
         try:
             taken = self._ledger.take_segment(raw)
         except LedgerRefused as refused:
