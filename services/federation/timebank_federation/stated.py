@@ -64,8 +64,13 @@ class Stated:
         _log.critical("a peer stated two roots for one size", extra={"peer": said.from_, "size": said.size})
         if self.folder is None:
             return None
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"statements-{sha256(raw).hexdigest()[:16]}.json"
-        if not path.exists() and len(list(self.folder.glob("statements-*.json"))) < FILES_MAX:
-            atomic_write(path, raw)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists() and len(list(self.folder.glob("statements-*.json"))) < FILES_MAX:
+                atomic_write(path, raw)
+        except OSError as error:
+            # A full disk must not hold up what the segment brings.
+            _log.error("evidence cannot be written", extra={"peer": said.from_, "reason": str(error.strerror)})
+            return None
         return path
