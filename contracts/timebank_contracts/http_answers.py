@@ -197,9 +197,9 @@ class RegistryHeld(Model):
 class SegmentAnswer(Model):
     """What became of a segment."""
 
-    outcome: Literal["fresh", "duplicate", "gap", "stops", "frozen", "unsigned", "refused"]
+    outcome: Literal["fresh", "duplicate", "gap", "stops", "frozen", "unsigned", "refused", "recovered"]
     high: Count
-    """The sender's stream is applied up to this position."""
+    """The sender's stream is applied up to this position; recovered: our own old stream is known so far."""
     position: int | None = Field(default=None, description="stops, frozen: the first message that was not taken.")
     code: str | None = Field(default=None, description="frozen, unsigned, refused: a stable code.")
     detail: str | None = None
@@ -219,6 +219,25 @@ class Mark(Model):
     chain: Hash
 
 
+class Ending(Model):
+    """What was applied of a peer's stream when its generation was closed."""
+
+    generation: Generation
+    n: Count
+    chain: str = Field(examples=["ab" * 32])
+
+
+class Returning(Model):
+    """What this node, having lost state, still puts back with a peer (PROTOCOL.md X8 to X12)."""
+
+    generation: Generation
+    """The previous one."""
+    said: Count
+    """Its last message to the peer that is known here."""
+    stage: Literal["recovers", "repeats", "takes"]
+    """What comes next: what is lost; what the peer never applied; the peer's stream, up to what was decided before."""
+
+
 class Stream(Model):
     """Both streams with one peer; limits and debt in minutes."""
 
@@ -234,6 +253,10 @@ class Stream(Model):
     owed_limit: LimitMinutes
     open_transfers: Count
     """Transfers sent to the peer that it has not decided."""
+    endings: list[Ending] = Field(default=[])
+    """Closed generations of the peer, and what was applied of their streams."""
+    returning: Returning | None = None
+    """What is still to be put back with the peer after this node lost state."""
 
 
 class Thawed(Model):

@@ -27,10 +27,6 @@ class Stale(Refusal):
     """The peer answers another generation of this node than this one."""
 
 
-class TooEarly(Refusal):
-    """What this node lost with the peer is not put back yet: its segment is asked for again."""
-
-
 def registry_accepted(book: Book, entry: e.RegistryAcceptedEntry) -> None:
     _bare(entry)
     if entry.by.kind not in ("operator", "rule"):
@@ -158,7 +154,7 @@ def check_statement(book: Book, statement: SegmentStatement) -> PeerState:
     if peer.frozen:
         raise Refusal("stream_frozen")
     if peer.returning is not None and not peer.returning.takes:
-        raise TooEarly("peer_recovering")
+        raise Refusal("peer_recovering")
     return peer
 
 

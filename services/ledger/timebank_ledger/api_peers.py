@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from msgspec import UNSET
@@ -47,6 +47,7 @@ from timebank_ledger.edge import (
 )
 from timebank_ledger.index import Out
 from timebank_ledger.index_rows import stream_start
+from timebank_ledger.putting_back import payers_in, repeat_all
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["peers"])
 PeerPath = Annotated[str, Path(pattern=asked.names.NODE_PATTERN, description="The other town.")]
@@ -62,10 +63,13 @@ NEAR_ENTRIES = 4
 async def take_segment(edge: TheEdge, request: Request, response: Response, caller: TheCaller) -> h.SegmentAnswer:
     """Enter what is new in a peer's segment: each message is decided once, whatever is sent again."""
     raw = await body_bytes(request, bytes_max=SEGMENT_BYTES_MAX)
-    parse_segment(raw)
-    written = await write(edge, c.TakeSegment(by=actor(caller), raw=raw))
+    said = parse_segment(raw).statement
+    payers = await run_in_threadpool(payers_in, edge, raw) if said.from_ == edge.identity.node else ()
+    written = await write(edge, c.TakeSegment(by=actor(caller), raw=raw, payers=payers))
     outcome = written.outcome
     assert outcome is not None, "a segment has an outcome"
+    if outcome.outcome == "recovered":
+        await run_in_threadpool(repeat_all, edge, said.from_)
     response.headers["X-Position"] = str(written.entries[-1].n + 1 if written.entries else edge.length)
     return h.SegmentAnswer.model_validate(
         {
@@ -128,8 +132,20 @@ def _stream(peer: PeerState, open_transfers: int) -> h.Stream:
             "owe_limit": peer.owe_limit,
             "owed_limit": peer.owed_limit,
             "open_transfers": open_transfers,
+            "endings": [{"generation": name, **_mark(head).model_dump()} for name, head in peer.endings.items()],
+            "returning": _returning(peer),
         }
     )
+
+
+def _returning(peer: PeerState) -> h.Returning | None:
+    found = peer.returning
+    if found is None:
+        return None
+    stage: Literal["recovers", "repeats", "takes"] = (
+        "recovers" if found.until < 0 else "takes" if found.takes else "repeats"
+    )
+    return h.Returning(generation=found.generation, said=found.said.n, stage=stage)
 
 
 def _mark(head: StreamHead) -> h.Mark:
@@ -181,6 +197,36 @@ def _messages(journal: Journal, outs: list[Out]) -> Iterator[bytes]:
         message = decode_entry(states[out.position]).out
         assert message is not UNSET, "the index names entries that send a message"
         yield bytes(message)
+
+
+@router.get(
+    "/streams/{peer}/kept",
+    operation_id="readKept",
+    openapi_extra=needs("federation"),
+    response_class=Response,
+    responses={
+        200: {"content": {"application/octet-stream": {}}, "description": "A segment, as it came."},
+        204: {"description": "Nothing was taken after this position."},
+    },
+)
+def read_kept(
+    edge: TheEdge,
+    peer: PeerPath,
+    generation: Annotated[str, Query(pattern=asked.names.GENERATION_PATTERN, description="Closed here.")],
+    after: Annotated[int, Query(ge=0, le=2**53 - 1, description="Stream position of the last message had.")] = 0,
+) -> Response:
+    """What was taken of a peer's closed generation, for a peer that lost it: the segment after a stream position."""
+    with edge.writer.reading() as book:
+        known = book.peers.get(peer)
+        if known is None:
+            raise Refusal("peer_unknown")
+        ending = known.endings.get(generation)
+        if ending is None and generation == known.generation:
+            raise EdgeProblem("not_found", f"Generation {generation} of {peer} is not closed here.")
+    segment = None if ending is None else edge.kept.after(peer, generation, after, last=ending.n)
+    if segment is None:
+        return Response(status_code=204)
+    return Response(segment, media_type="application/octet-stream")
 
 
 @router.get(

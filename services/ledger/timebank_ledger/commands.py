@@ -251,6 +251,16 @@ class TakeSegment(Command):
     """A peer's segment, parsed and held to be signed; the book judges it again."""
 
     raw: bytes
+    payers: tuple[tuple[str, str], ...] = ()
+    """Of a segment of ours that a peer hands back: transfer and the account that its tag names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatMessage(Command):
+    """What the entry at a position said to a peer, who never applied it, is said again."""
+
+    peer: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

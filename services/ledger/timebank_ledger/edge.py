@@ -32,6 +32,7 @@ from timebank_kit.strict_json import StrictRequest
 from timebank_ledger.access import Access
 from timebank_ledger.commands import Command
 from timebank_ledger.index import Index
+from timebank_ledger.kept import KeptSegments
 from timebank_ledger.publication import Publication
 from timebank_ledger.settings import Settings
 from timebank_ledger.webhook_store import WebhookStore
@@ -106,6 +107,11 @@ class Edge:
     def name_at(self, position: int) -> str:
         """The id of what the entry at a position began within the town."""
         return local_transfer(self.identity_at(position), position)
+
+    @cached_property
+    def kept(self) -> KeptSegments:
+        """What was taken of peers' closed generations."""
+        return KeptSegments(self.writer.journal)
 
     @property
     def length(self) -> int:

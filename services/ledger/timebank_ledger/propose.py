@@ -77,6 +77,8 @@ def propose(book: Book, command: c.Command, now: str, cite: Read) -> e.Entry:
             return between.end_claim(book, command, head)
         case c.GiveThanks():
             return between.thank(book, command, head, cite)
+        case c.RepeatMessage():
+            return between.repeat(book, command, head, cite)
         case c.ReturnTransfer():
             return between.give_up(book, command, head)
         case c.CloseAccount():

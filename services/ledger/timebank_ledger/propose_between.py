@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, structs
 
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
@@ -189,3 +189,15 @@ def _peer(book: Book, name: str) -> PeerState:
 
 def _or_unset(value: Any) -> Any:
     return UNSET if value is None else value
+
+
+def repeat(book: Book, command: c.RepeatMessage, head: dict[str, Any], cite: Read) -> e.MessageRepeatedEntry:
+    """What a peer never applied, said again in the stream of this generation."""
+    first = cite(command.position)
+    if first is None or first.out is UNSET:
+        raise Refusal("segment_invalid", "The entry named sent no message.")
+    again = message_head(book, _peer(book, command.peer), head["time"])
+    message = m.decode_message(bytes(first.out))
+    out = Raw(m.encode_message(structs.replace(message, id=again["id"], time=again["time"])))
+    data = e.MessageRepeated(peer=command.peer, position=command.position)
+    return e.MessageRepeatedEntry(**head, data=data, out=out)

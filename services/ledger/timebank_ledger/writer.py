@@ -328,7 +328,7 @@ class Writer:
 
     def _perform(self, book: Book, command: c.Command, time: str, cite: Read) -> Written:
         if isinstance(command, c.TakeSegment):
-            return enter_segment(book, command.raw, time=time, read=cite)
+            return enter_segment(book, command, time=time, read=cite)
         if isinstance(command, c.AcceptRegistry):
             previous = self._registry_in_force(book)
             registry = open_registry(command.envelope, previous=previous)

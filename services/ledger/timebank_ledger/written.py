@@ -10,9 +10,11 @@ from timebank_contracts import entries as e
 from timebank_contracts.accept import Duplicate, Gap, StopsAt, Unsigned
 from timebank_contracts.book import Book, Read
 from timebank_contracts.errors import Breach, Refusal
-from timebank_contracts.segments import parse_segment
+from timebank_contracts.segments import Segment, parse_segment
 from timebank_ledger import commands as c
+from timebank_ledger.layer import layer_over
 from timebank_ledger.peers import freeze, take_segment
+from timebank_ledger.recovery import is_of_the_past, recover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +25,7 @@ class Outcome:
     """
 
     outcome: str
-    """fresh, duplicate, gap, stops, frozen, unsigned or refused."""
+    """fresh, duplicate, gap, stops, frozen, unsigned, refused; or recovered: of what this node had lost."""
     high: int
     heard: int
     position: int | None = None
@@ -51,7 +53,7 @@ def repeated(command: c.Command, earlier: dict[str, e.Entry]) -> Written | None:
     return Written(entries=[entry], repeated=True)
 
 
-def enter_segment(book: Book, raw: bytes, *, time: str, read: Read) -> Written:
+def enter_segment(book: Book, command: c.TakeSegment, *, time: str, read: Read) -> Written:
     """Enter a peer's segment, or what its breach of the contract leads to, and say what became of it.
 
     `read` gives an earlier entry, for what a refund gives back.
@@ -60,7 +62,11 @@ def enter_segment(book: Book, raw: bytes, *, time: str, read: Read) -> Written:
         Malformed: it is no segment.
         RolledBack: it proves that this journal lost entries that the peer has.
     """
-    sender = parse_segment(raw).statement.from_
+    raw = command.raw
+    segment = parse_segment(raw)
+    if is_of_the_past(book, segment):
+        return _recovered(book, segment, dict(command.payers), time=time)
+    sender = segment.statement.from_
     length = book.n
 
     def became(outcome: str, **more: Any) -> Outcome:
@@ -83,3 +89,18 @@ def enter_segment(book: Book, raw: bytes, *, time: str, read: Read) -> Written:
         return Written(entries=entries, outcome=frozen)
     kind = "duplicate" if isinstance(judged, Duplicate) else "gap" if isinstance(judged, Gap) else "fresh"
     return Written(entries=entries, outcome=became(kind))
+
+
+def _recovered(book: Book, segment: Segment, payers: dict[str, str], *, time: str) -> Written:
+    """Enter what a peer hands back after this node lost state; `high` is how far our old stream to it is known."""
+    said = segment.statement
+    name = said.to if said.from_ == book.me.node else said.from_
+    try:
+        # First on a layer: what is refused at its second message must not leave the first behind.
+        recover(layer_over(book), segment, payers=payers, time=time)
+    except Refusal as refusal:
+        return Written(outcome=Outcome(outcome="refused", high=0, heard=0, code=refusal.code, detail=refusal.detail))
+    entries = recover(book, segment, payers=payers, time=time)
+    peer = book.peers[name]
+    high = said.heard.n if peer.returning is None else peer.returning.said.n
+    return Written(entries=entries, outcome=Outcome(outcome="recovered", high=high, heard=0))
