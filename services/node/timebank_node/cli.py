@@ -147,6 +147,27 @@ def node_retire_key(folder: Folder, out_file: RequestFile) -> None:
     retire_key(out, folder, out_file)
 
 
+@node_app.command("lost")
+def node_lost(folder: Folder, out_file: RequestFile) -> None:
+    """State was lost and no mirror has it whole: make the next generation's keys, and the request to the operators."""
+    from timebank_node.commands_return import ask_to_return  # noqa: PLC0415
+
+    ask_to_return(out, folder, out_file)
+
+
+@node_app.command("return")
+def node_return(
+    folder: Folder,
+    from_mirror: Annotated[
+        Path | None, typer.Option(help="A mirror of the lost generation.", exists=True, file_okay=False)
+    ] = None,
+) -> None:
+    """Go on under the next generation, which the registry names, from the journal or mirror that is left."""
+    from timebank_node.commands_return import return_node  # noqa: PLC0415
+
+    return_node(out, folder, mirror_folder=from_mirror)
+
+
 @node_app.command("serve")
 def node_serve(
     folder: Folder,

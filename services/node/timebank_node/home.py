@@ -7,7 +7,8 @@
       witnessed/         what it cosigned: never restored from a backup
       cosigned/          what its witnesses cosigned of its own log
       registry/          1.json, 2.json, …
-      head               the greatest published size and root
+      head               the greatest published size and root; head-g2, … after state was lost
+      lost/g1/           the keys of a generation that is over
       snapshot           of the book: spares a start the replay, may be deleted
       journal.db, people.db, quarantine/     the embedded stores
 Source: design page 2, "What signs what"; page 6, "Configuration".
@@ -148,7 +149,33 @@ class Home:
 
     @property
     def head_path(self) -> Path:
-        return self.folder / "head"
+        # What an earlier generation published binds that one, and stays as evidence.
+        generation = self.identity.generation
+        return self.folder / ("head" if generation == "g1" else f"head-{generation}")
+
+    def begin_generation(self, generation: str, random: Callable[[int], bytes]) -> Home:
+        """The same node under its next generation, with event and log keys of its own; the old ones are put aside.
+
+        The other keys stay: they tell who the payers of lost transfers are, and whose tokens count.
+        """
+        kept = self.folder / "lost" / self.identity.generation
+        kept.mkdir(parents=True, exist_ok=True)
+        (self.folder / "lost").chmod(0o700)
+        for use in ("event", "log"):
+            path = self.folder / "keys" / f"{use}.key"
+            path.rename(kept / path.name)
+            write_secret(path, random(SEED_BYTES))
+        for aside in (NEXT_EVENT_KEY, RETIRED_EVENT_KEY):
+            (self.folder / aside).unlink(missing_ok=True)
+        described = msgspec.structs.replace(
+            self.described,
+            generation=generation,
+            state="open",
+            event_keys=[b64_encode(self.key("event").public)],
+            log_keys=[b64_encode(self.key("log").public)],
+        )
+        atomic_write(self.folder / "node.json", _description(self.identity.network, described))
+        return open_home(self.folder)
 
 
 def make_home(

@@ -18,6 +18,7 @@ from timebank_contracts.errors import Malformed
 from timebank_contracts.fields import Network, Node, RawKey
 from timebank_contracts.keys import SigningKey, b64_decode
 from timebank_contracts.registry import RegisteredNode, Registry
+from timebank_contracts.rules_generations import number_of
 from timebank_node.registry_changes import Change, add_node, set_field, set_state
 
 PAYLOAD_TYPE: Final = "application/vnd.timebank.request+json"
@@ -29,9 +30,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     network: Network
     node: Node
-    kind: Literal["join", "leave", "rotate", "retire"]
+    kind: Literal["join", "leave", "rotate", "retire", "return"]
     described: RegisteredNode | UnsetType = UNSET
-    """Of a node that joins."""
+    """Of a node that joins, or comes back under another generation after it lost state."""
     event_keys: Annotated[list[RawKey], Meta(min_length=1, max_length=4)] | UnsetType = UNSET
     """Of one that changes its keys: those that it wants to be in force."""
     log_keys: Annotated[list[RawKey], Meta(min_length=1, max_length=4)] | UnsetType = UNSET
@@ -77,11 +78,30 @@ def change_of(request: Request, envelope: bytes, registry: Registry) -> Change:
     if request.kind == "rotate" and request.log_keys is not UNSET:
         _check_signed(envelope, named.event_keys)
         return set_field(request.node, log_keys=request.log_keys)
+    if request.kind == "return":
+        return _return(request, envelope, named)
     if request.event_keys is UNSET:
         raise Malformed("A request for other keys names them.")
     # After a theft the old key proves nothing, so the new one signs; who holds it, the operators ask by another way.
     _check_signed(envelope, named.event_keys if request.kind == "rotate" else request.event_keys)
     return set_field(request.node, event_keys=request.event_keys)
+
+
+def _return(request: Request, envelope: bytes, named: RegisteredNode) -> Change:
+    """A node that lost state goes on under its next generation. Whether it really lost it, the operators ask it."""
+    if request.described is UNSET or request.described.node != request.node:
+        raise Malformed("A request to return describes its own node.")
+    described = request.described
+    if number_of(described.generation) != number_of(named.generation) + 1:
+        raise Malformed(f"{named.node} is at {named.generation}: only the next generation follows it.")
+    _check_signed(envelope, [*named.event_keys, *described.event_keys])
+    return set_field(
+        named.node,
+        generation=described.generation,
+        event_keys=described.event_keys,
+        log_keys=described.log_keys,
+        url=described.url,
+    )
 
 
 def _check_signed(envelope: bytes, keys: list[str]) -> None:

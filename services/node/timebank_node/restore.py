@@ -47,7 +47,7 @@ def restore_journal(home: Home, mirror: Mirror, journal: Journal, head: HeadFile
         raise Malformed(f"The mirror has {size} entries, and {head.size} were published. {NEW_GENERATION}")
     if head.size and _root_at(mirror.journal, head.size) != head.root:
         raise Malformed(f"The mirror's first {head.size} entries are not those that the head file says were published.")
-    tree = _copy(mirror.journal, journal, size)
+    tree = copy_journal(mirror.journal, journal, size)
     assert tree.root() == mirror.tree.root(), "the store has what was copied"
     head.remember(size, tree.root())
     return size
@@ -60,8 +60,12 @@ def _root_at(journal: Journal, size: int) -> str:
     return tree.root().hex()
 
 
-def _copy(source: Journal, target: Journal, size: int) -> Tree:
-    """Bring the target to the first `size` records of the source; returns the tree over what the target then holds."""
+def copy_journal(source: Journal, target: Journal, size: int) -> Tree:
+    """Bring the target to the first `size` records of the source; returns the tree over what the target then holds.
+
+    Raises:
+        Malformed: the target holds something else, or more.
+    """
     there = target.length()
     if there > size:
         raise Malformed(f"The store holds {there} entries already, the mirror {size}: restore into an empty one.")
