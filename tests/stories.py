@@ -19,11 +19,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
+import msgspec
 
 from tests.documented import Json
 from tests.federation.towns import FederatedTown, following, open_towns
 from tests.federation.towns import signed as signed_version
-from tests.ledger.pair_of_towns import both_open, open_pair, segment_from, signed
+from tests.ledger.pair_of_towns import both_open, make_registry, open_pair, registered, segment_from, signed
 from tests.ledger.town_api import Town
 from tests.rooms import ALL, Room
 from timebank_contracts.agreements import LimitAgreement, sign_agreement
@@ -169,7 +170,10 @@ def _streams(story: Story, town: Town, barry: Town) -> None:
     ask("thawStream", body={"reason": "node_mended"}, peer="barry")
     ask("changePeer", body={"suspended": False, "own_limit": 3000}, peer="barry")
     ask("listPositions")
-    ask("acceptRegistry", body=signed(both_open()))
+    back = msgspec.structs.replace(registered("barry", 2), generation="g2")
+    second = make_registry(registered("aberdare", 1), back, version=2, previous=both_open().sha256)
+    ask("acceptRegistry", body=signed(second))
+    ask("readKept", query={"generation": "g1", "after": 0}, peer="barry")
     ask("revokeAlias", status=204, alias=alias)
 
 

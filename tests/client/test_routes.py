@@ -44,6 +44,7 @@ NOT_FOR_PARTNERS = {
     "listStreams": BETWEEN,
     "openAccount": OPERATES,
     "readJournal": AUDITS,
+    "readKept": BETWEEN,
     "readMessages": BETWEEN,
     "sayContradiction": BETWEEN,
     "setAccountState": OPERATES,

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry
 
 from timebank_contracts.errors import Malformed, Refusal
-from timebank_contracts.names import Identity
+from timebank_contracts.names import GENERATION_PATTERN, Identity
 from timebank_contracts.problems import problem
 from timebank_contracts.registry import REGISTRY_BYTES_MAX
 from timebank_contracts.tokens import Issuer, Rejected
@@ -45,6 +45,7 @@ from timebank_kit.web import BodyLimit
 REGISTRY_TYPE: Final = "application/vnd.dsse+json"
 BODY_BYTES_MAX: Final = REGISTRY_BYTES_MAX
 QUESTION_BYTES_MAX: Final = 65_536
+_GENERATION = re.compile(GENERATION_PATTERN)
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _BYTES: Final[dict[str, object]] = {"application/octet-stream": {}}
 _BINARY: Final = {"type": "string", "format": "binary"}
@@ -144,17 +145,33 @@ def get_segment(
     after: Annotated[int, Query(ge=0, le=2**53 - 1, description="Stream position of the last message had.")],
     limit: Annotated[int, Query(ge=0, le=256, description="Messages.")] = 256,
 ) -> Response:
-    """One segment with the messages after a position, cut and signed now, for the peer `to` alone."""
-    if "federation" not in caller.scopes or caller.issuer != to:
-        raise EdgeProblem("forbidden", "A peer reads its own stream only.")
+    """One segment with the messages after a position, cut and signed now, for the peer `to` alone.
+
+    To the sender of a stream that came here, what was kept of it after its generation was closed, then our last word.
+    """
+    if "federation" not in caller.scopes or caller.issuer not in (to, sender_node):
+        raise EdgeProblem("forbidden", "A peer reads its own streams only.")
     if (why := door.registries.fork) is not None:
         raise EdgeProblem("not_ready", why)
+    if caller.issuer == sender_node and to == door.identity.node:
+        return _kept(door, sender_node, generation, after)
     if (sender_node, generation) != (door.identity.node, door.identity.generation):
         raise EdgeProblem("stream_unknown", "This node serves its own streams of its present generation.")
     segment = door.sender.segment_after(to, after, limit=limit)
     if segment is None:
         raise EdgeProblem("stream_unknown")
     return Response(segment, media_type="application/octet-stream")
+
+
+def _kept(door: Door, peer: str, generation: str, after: int) -> Response:
+    """What a peer that lost state sent here before; nothing of a generation that is not closed here."""
+    if not _GENERATION.fullmatch(generation):
+        raise EdgeProblem("stream_unknown")
+    last_word = door.sender.last_word(peer, generation)
+    if last_word is None:
+        raise EdgeProblem("stream_unknown", f"Generation {generation} of {peer} is not closed here.")
+    segment = door.sender.kept_after(peer, generation, after)
+    return Response(segment or last_word, media_type="application/octet-stream")
 
 
 @router.post(

@@ -26,6 +26,7 @@ from timebank_federation.own_keys import OwnKeys
 from timebank_federation.peer_door import HttpDoor
 from timebank_federation.quarantine import Quarantine
 from timebank_federation.receiver import Receiver
+from timebank_federation.recovery import Recovery
 from timebank_federation.registries import Registries
 from timebank_federation.sender import Sender
 from timebank_federation.witness import Witness
@@ -45,7 +46,6 @@ class Parts:
 
     sender: Sender
     receiver: Receiver
-    worker: Worker
     registries: Registries
     outbox: Outbox | None
     inbox: Inbox | None
@@ -53,12 +53,14 @@ class Parts:
     agreements: Agreements
     witnessing: Witnessing
     witness: Witness | None
+    recovery: Recovery
 
 
 @dataclass(frozen=True)
 class Federation(Parts):
-    """The running parts, and the door to them."""
+    """The parts, what makes them run, and the door to them."""
 
+    worker: Worker
     app: FastAPI
 
     def hand_over_registries(self) -> int:
@@ -157,29 +159,22 @@ def open_federation(
     receiver.stated.folder = cosigned_folder
     asked = _Asked(HttpWitnessDoor(peer_http), witness, cosigned_folder, witness_seconds)
     witnessing = _witnessing(identity, registries, ledger, clock, asked)
-    worker = _worker(sender, receiver, inbox, poll_seconds, registries, agreements, witnessing)
-    parts = Parts(sender, receiver, worker, registries, outbox, inbox, ledger, agreements, witnessing, witness)
-    return _behind_one_door(parts, _Outer(identity, clock, token_public, directory_http, outside))
+    recovery = Recovery(identity=identity, ledger=ledger, registries=registries, door=door, sender=sender)
+    parts = Parts(sender, receiver, registries, outbox, inbox, ledger, agreements, witnessing, witness, recovery)
+    return _behind_one_door(parts, _worker(parts, poll_seconds), _Outer(identity, clock, token_public, directory_http, outside))
 
 
-def _worker(
-    sender: Sender,
-    receiver: Receiver,
-    inbox: Inbox | None,
-    poll_seconds: float,
-    registries: Registries,
-    agreements: Agreements,
-    witnessing: Witnessing,
-) -> Worker:
+def _worker(parts: Parts, poll_seconds: float) -> Worker:
     return Worker(
-        sender=sender,
-        receiver=receiver,
-        inbox=inbox,
+        sender=parts.sender,
+        receiver=parts.receiver,
+        inbox=parts.inbox,
         poll_seconds=poll_seconds,
-        prepare=receiver.hand_over_registries,
-        forked=lambda: registries.fork,
-        hand_over=agreements.hand_over_again,
-        witness=witnessing.step,
+        prepare=parts.receiver.hand_over_registries,
+        forked=lambda: parts.registries.fork,
+        hand_over=parts.agreements.hand_over_again,
+        witness=parts.witnessing.step,
+        put_back=parts.recovery.step,
     )
 
 
@@ -238,8 +233,8 @@ class _Outer:
     outside: OutsideIssuer | None
 
 
-def _behind_one_door(parts: Parts, outer: _Outer) -> Federation:
-    sender, receiver, worker, registries = parts.sender, parts.receiver, parts.worker, parts.registries
+def _behind_one_door(parts: Parts, worker: Worker, outer: _Outer) -> Federation:
+    sender, receiver, registries = parts.sender, parts.receiver, parts.registries
     metrics = federation_metrics(sender, receiver, worker, registries, clock=outer.clock)
     metrics.register(witness_metrics(parts.witnessing, parts.witness))
     app = make_app(
@@ -257,4 +252,5 @@ def _behind_one_door(parts: Parts, outer: _Outer) -> Federation:
         witness=parts.witness,
         outside=outer.outside,
     )
-    return Federation(**{name: getattr(parts, name) for name in Parts.__dataclass_fields__}, app=app)
+    given = {name: getattr(parts, name) for name in Parts.__dataclass_fields__}
+    return Federation(**given, worker=worker, app=app)

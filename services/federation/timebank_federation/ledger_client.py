@@ -72,6 +72,15 @@ class LedgerClient:
         answer = self._get(f"/v1/streams/{peer}/messages", params={"after": position, "limit": limit})
         return bytes.fromhex(answer.headers["X-Stream-Chain"]), answer.content.split(b"\n")[:-1]
 
+    def kept_after(self, peer: str, generation: str, position: int) -> bytes | None:
+        """The segment of a peer's closed generation with the message after a position; None: there is none after it.
+
+        Raises:
+            LedgerAway, LedgerRefused: the ledger does not answer, or the generation is not closed there.
+        """
+        answer = self._get(f"/v1/streams/{peer}/kept", params={"generation": generation, "after": position})
+        return answer.content if answer.status_code == 200 else None
+
     def checkpoint(self) -> bytes:
         """The town's latest checkpoint."""
         return self._get("/checkpoint").content

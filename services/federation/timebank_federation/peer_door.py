@@ -46,6 +46,11 @@ class HttpDoor:
         headers = {"Authorization": f"Bearer {self._token(f'{to.network}/{peer.node}')}"}
         return self._get(peer, path, headers=headers, bytes_max=SEGMENT_BYTES_MAX)
 
+    def own_segment_after(self, peer: RegisteredNode, *, lost: Identity, after: int) -> bytes | None:
+        path = f"/v1/streams/{lost.node}/{lost.generation}/{peer.node}?after={after}"
+        headers = {"Authorization": f"Bearer {self._token(f'{lost.network}/{peer.node}')}"}
+        return self._get(peer, path, headers=headers, bytes_max=SEGMENT_BYTES_MAX)
+
     def registry(self, peer: RegisteredNode, version: int) -> bytes | None:
         path = f"/.well-known/timebank/registry/{version}"
         return self._get(peer, path, headers={}, bytes_max=REGISTRY_BYTES_MAX)

@@ -44,7 +44,7 @@ PULL_SECONDS_MAX: Final = 30.0
 HELD_MAX: Final = 64
 """Segments that wait for a newer registry, one for each sender."""
 _JUDGED: Final = frozenset({"fresh", "duplicate", "gap", "stops", "frozen"})
-_GOOD: Final = frozenset({"fresh", "duplicate", "gap", "stops"})
+_GOOD: Final = frozenset({"fresh", "duplicate", "gap", "stops", "recovering"})
 PEERS_ASKED_MAX: Final = 16
 """Peers that are asked whether it is us, when nearly all that comes is bad."""
 _log = logging.getLogger(__name__)
@@ -188,6 +188,9 @@ class Receiver:
             taken = self._ledger.take_segment(raw)
         except LedgerRefused as refused:
             taken = TakenSegment("refused", self.high.get(peer.node, 0), None, refused.code, str(refused))
+        if taken.code == "peer_recovering":
+            # This node is still putting back what it lost: the peer's messages are pulled when that is done.
+            return taken._replace(outcome="recovering")
         self.high[peer.node] = taken.high
         if taken.outcome in _JUDGED or taken.code == "stream_frozen":
             known = taken.outcome == "duplicate" and segment.statement.count > 0

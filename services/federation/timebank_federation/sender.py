@@ -23,8 +23,9 @@ from msgspec import UNSET
 from timebank_contracts.checkpoint import Checkpoint, parse_checkpoint
 from timebank_contracts.keys import SigningKey
 from timebank_contracts.names import Identity, inbox_topic
+from timebank_contracts.rules_generations import number_of
 from timebank_contracts.segments import SEGMENT_MESSAGES_MAX, Heard, cut, make_segment
-from timebank_contracts.streams import StreamHead, chain_next
+from timebank_contracts.streams import StreamHead, chain_next, chain_start
 from timebank_federation.broker import BrokerAway, Outbox, TopicAway
 from timebank_federation.ledger_client import LedgerClient
 from timebank_federation.outgoing import Due, Outgoing
@@ -64,6 +65,8 @@ class PeerStreams:
     outgoing: Outgoing
     head: StreamHead
     incoming: StreamHead
+    endings: dict[str, StreamHead]
+    """Closed generation of the peer → what was applied of its stream."""
     kept: deque[_Kept] = field(default_factory=lambda: deque(maxlen=KEPT_MESSAGES_MAX))
     contact_at: datetime | None = None
     """When a validly signed segment of the peer came last."""
@@ -133,7 +136,11 @@ class Sender:
         heard = max(stream["heard"], min(head.n, known.outgoing.heard if known is not None else 0))
         outgoing = Outgoing(head=head.n, heard=heard, now=self._clock.monotonic())
         outgoing.grew(head=head.n, open_transfers=stream["open_transfers"])
-        loaded = PeerStreams(stream["generation"], outgoing, head, incoming)
+        endings = {
+            ending["generation"]: StreamHead(ending["n"], bytes.fromhex(ending["chain"]))
+            for ending in stream.get("endings", ())
+        }
+        loaded = PeerStreams(stream["generation"], outgoing, head, incoming, endings)
         loaded.contact_at = None if known is None else known.contact_at
         self.peers[stream["peer"]] = loaded
 
@@ -177,7 +184,7 @@ class Sender:
             raise
 
     def _count(self, entry: Outline) -> None:
-        if entry.in_ is not UNSET:
+        if entry.in_ is not UNSET and entry.type != "message.recovered":
             peer = self.peers[entry.peer]
             chain = chain_next(peer.incoming.chain, bytes(entry.in_))
             peer.incoming = StreamHead(peer.incoming.n + 1, chain)
@@ -272,19 +279,47 @@ class Sender:
         chain, messages = self._ledger.messages_after(name, after, limit=limit)
         return StreamHead(after, chain), messages
 
-    def _sign(self, name: str, peer: PeerStreams, after: StreamHead, messages: list[bytes]) -> bytes:
+    def kept_after(self, name: str, generation: str, after: int) -> bytes | None:
+        """A segment that came from a peer's closed generation, byte for byte; None: nothing came after the position.
+
+        Raises:
+            LedgerAway: come again.
+        """
+        return self._ledger.kept_after(name, generation, after)
+
+    def last_word(self, name: str, generation: str) -> bytes | None:
+        """What we applied of a closed generation of a peer, signed now; None: it is not closed here, or unknown.
+
+        Raises:
+            LedgerAway, KeyNotRegistered: come again.
+        """
+        self.follow(wait_seconds=0)
+        with self._lock:
+            peer, me = self.peers.get(name), self.identity
+            if peer is None or me is None or number_of(generation) >= number_of(peer.generation):
+                return None
+            # Of a generation that never spoke to us nothing happened.
+            start = chain_start(network=me.network, sender=name, generation=generation, receiver=me.node)
+            ending = peer.endings.get(generation, StreamHead(0, start))
+            heard = Heard(generation=generation, n=ending.n, chain=ending.chain.hex())
+            return self._sign(name, peer, peer.head, [], heard=heard)
+
+    def _sign(
+        self, name: str, peer: PeerStreams, after: StreamHead, messages: list[bytes], *, heard: Heard | None = None
+    ) -> bytes:
         assert self.identity is not None
         key = self._key()
         if key is None:
             raise KeyNotRegistered("The registry in force names no event key of this node.")
         checkpoint = self._latest_checkpoint()
         incoming = peer.incoming
+        present = Heard(generation=peer.generation, n=incoming.n, chain=incoming.chain.hex())
         return make_segment(
             identity=self.identity,
             to=name,
             after=after,
             messages=messages,
-            heard=Heard(generation=peer.generation, n=incoming.n, chain=incoming.chain.hex()),
+            heard=present if heard is None else heard,
             registry=self._registry_version(),
             size=checkpoint.size,
             root=checkpoint.root,
@@ -333,5 +368,7 @@ class Sender:
 
 
 def _changes_streams(entry: Outline) -> bool:
-    """Whether a peer's generation ended, or what was sent to a closed peer came back without a message of it."""
-    return entry.type == "peer.generation_closed" or (entry.type == "transfer.returned" and entry.in_ is UNSET)
+    """Whether a peer's generation ended, what we lost with it came back, or what was sent to a closed peer."""
+    if entry.type in ("peer.generation_closed", "segment.recovered", "stream.recovered"):
+        return True
+    return entry.type == "transfer.returned" and entry.in_ is UNSET

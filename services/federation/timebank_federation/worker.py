@@ -43,6 +43,7 @@ class Worker:
         forked: why nothing may pass between towns, None while all is well; asked before each step.
         hand_over: gives peers what they did not take before; called at each poll.
         witness: asks the witnesses whose turn it is, in a thread of its own: nothing waits for them.
+        put_back: asks peers for what this node lost; called before each poll.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Worker:
         forked: Callable[[], str | None] = lambda: None,
         hand_over: Callable[[], object] = lambda: None,
         witness: Callable[[], object] | None = None,
+        put_back: Callable[[], object] = lambda: None,
     ) -> None:
         self._sender = sender
         self._receiver = receiver
@@ -65,6 +67,7 @@ class Worker:
         self._prepare = prepare
         self._forked = forked
         self._hand_over = hand_over
+        self._put_back = put_back
         self._preparing = threading.Lock()
         self._is_prepared = False
         self._stopping = threading.Event()
@@ -158,6 +161,7 @@ class Worker:
     def _poll(self) -> None:
         # A peer may be without a broker while we have ours: it cannot send, so it is asked.
         no_broker = self._inbox_away or self._sender.broker_away
+        self._put_back()
         self._receiver.poll_peers(silent_seconds=0.0 if no_broker else SILENT_SECONDS)
         self._hand_over()
         self._stopping.wait(self._poll_seconds)

@@ -206,13 +206,15 @@ def _messages(journal: Journal, outs: list[Out]) -> Iterator[bytes]:
     response_class=Response,
     responses={
         200: {"content": {"application/octet-stream": {}}, "description": "A segment, as it came."},
-        204: {"description": "Nothing was taken after this position."},
+        204: {"description": "Nothing was taken after this position, or the generation is not closed here."},
     },
 )
 def read_kept(
     edge: TheEdge,
     peer: PeerPath,
-    generation: Annotated[str, Query(pattern=asked.names.GENERATION_PATTERN, description="Closed here.")],
+    generation: Annotated[
+        str, Query(pattern=asked.names.GENERATION_PATTERN, description="Closed here.", examples=["g1"])
+    ],
     after: Annotated[int, Query(ge=0, le=2**53 - 1, description="Stream position of the last message had.")] = 0,
 ) -> Response:
     """What was taken of a peer's closed generation, for a peer that lost it: the segment after a stream position."""
@@ -221,8 +223,6 @@ def read_kept(
         if known is None:
             raise Refusal("peer_unknown")
         ending = known.endings.get(generation)
-        if ending is None and generation == known.generation:
-            raise EdgeProblem("not_found", f"Generation {generation} of {peer} is not closed here.")
     segment = None if ending is None else edge.kept.after(peer, generation, after, last=ending.n)
     if segment is None:
         return Response(status_code=204)
