@@ -102,7 +102,9 @@ class PathTown:
             assert is_signed_by(parse_segment(raw).envelope, (self.peer_key.public,))
         batch = self.state.begin()
         with self.steps.of(f"{name}.judge_decide_apply"):
-            written = enter_segment(batch.book, raw, time=self.now, read=lambda position: None)
+            written = enter_segment(
+                batch.book, c.TakeSegment(by=_OPERATOR, raw=raw), time=self.now, read=lambda position: None
+            )
         assert written.outcome is not None
         assert written.outcome.outcome == "fresh", written.outcome
         return self._finish(batch, list(written.entries), heard, name)
