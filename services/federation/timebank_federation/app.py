@@ -161,7 +161,9 @@ def open_federation(
     witnessing = _witnessing(identity, registries, ledger, clock, asked)
     recovery = Recovery(identity=identity, ledger=ledger, registries=registries, door=door, sender=sender)
     parts = Parts(sender, receiver, registries, outbox, inbox, ledger, agreements, witnessing, witness, recovery)
-    return _behind_one_door(parts, _worker(parts, poll_seconds), _Outer(identity, clock, token_public, directory_http, outside))
+    return _behind_one_door(
+        parts, _worker(parts, poll_seconds), _Outer(identity, clock, token_public, directory_http, outside)
+    )
 
 
 def _worker(parts: Parts, poll_seconds: float) -> Worker:
