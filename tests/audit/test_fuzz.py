@@ -165,25 +165,25 @@ FILES = (
 )
 
 
-@lru_cache(maxsize=1)
-def exported() -> Path:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three towns with everything that an export may hold."""
     network = season()
     town = network.towns["barry"]
     town.extras |= {"statements/s.json": good()["statement"], "figures/f.json": good()["figure"]}
     town.extras |= {"segments/s": good()["segment"], "checkpoints/c": town.note(12)}
     town.extras["notes/n"] = network.towns["aberdare"].note(12)
-    return network.export(Path(tempfile.mkdtemp(prefix="timebank-fuzz-")))
+    return network.export(tmp_path_factory.mktemp("exported"))
 
 
 @settings(max_examples=max(25, EXAMPLES // 2), deadline=None)
 @given(file=st.sampled_from(FILES), changes=edits)
 def test_whatever_is_changed_in_an_export_the_auditor_itself_does_not_fail(
-    file: str, changes: list[tuple[str, int, bytes]]
+    exported: Path, file: str, changes: list[tuple[str, int, bytes]]
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
         town = Path(name) / "barry"
-        shutil.copytree(exported(), name, dirs_exist_ok=True)
+        shutil.copytree(exported, name, dirs_exist_ok=True)
         path = town / file
         if path.is_dir():
             path = next(found for found in path.rglob("*") if found.is_file())
