@@ -41,6 +41,7 @@ CLIENT_SECRET: Final = "Zk1qX3vN8pR5tW7yB2dF4hJ6mQ9sU0aE"
 WITHOUT_TEXT: Final = {
     "getOpenapi": "the document does not hold itself",
     "getMetrics": "its numbers are of no town",
+    "getPaymentCode": "it is a picture",
     "getJournalText": "it is a whole file, whose form docs/statements.md shows",
 }
 """Operations whose answer is text, and not kept; and why."""
@@ -99,6 +100,7 @@ def ledger_story() -> dict[str, Json]:
         _claims(story)
         _money(story, transfer)
         _streams(story, town, barry)
+        _addresses(story)
         _webhooks(story, town)
         _reports(story, town)
         _leaving(story)
@@ -175,6 +177,14 @@ def _streams(story: Story, town: Town, barry: Town) -> None:
     ask("acceptRegistry", body=signed(second))
     ask("readKept", query={"generation": "g1", "after": 0}, peer="barry")
     ask("revokeAlias", status=204, alias=alias)
+
+
+def _addresses(story: Story) -> None:
+    ask = story.ask
+    made = ask("issueAlias", status=201, body={}, account="bryn")
+    ask("getPaymentCode", alias=made["alias"])
+    scanned = {"payer": "alys", "payee": {"address": made["address"]}, "minutes": 15, "purpose": "gift"}
+    ask("postTransfer", status=201, body=scanned | {"confirmed_by": "receiver"})
 
 
 def _webhooks(story: Story, town: Town) -> None:

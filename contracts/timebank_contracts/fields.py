@@ -12,6 +12,7 @@ from msgspec import Meta
 from timebank_contracts import moments, names
 from timebank_contracts.amounts import LIMIT_MAX, MINUTES_MAX
 from timebank_contracts.canonical import INTEGER_MAX
+from timebank_contracts.payment_address import ADDRESS_PATTERN
 
 Minutes = Annotated[int, Meta(ge=1, le=MINUTES_MAX)]
 PostedMinutes = Annotated[int, Meta(ge=-MINUTES_MAX, le=MINUTES_MAX)]
@@ -26,6 +27,7 @@ Node = Annotated[str, Meta(pattern=names.NODE_PATTERN)]
 Generation = Annotated[str, Meta(pattern=names.GENERATION_PATTERN)]
 AccountId = Annotated[str, Meta(pattern=names.ACCOUNT_PATTERN)]
 Alias = Annotated[str, Meta(pattern=names.ALIAS_PATTERN)]
+PaymentAddress = Annotated[str, Meta(pattern=ADDRESS_PATTERN)]
 Hash = Annotated[str, Meta(pattern=names.HASH_PATTERN)]
 PayerTag = Annotated[str, Meta(pattern=names.TAG_PATTERN)]
 CommandKey = Annotated[str, Meta(pattern=names.KEY_PATTERN)]

@@ -17,6 +17,7 @@ from timebank_contracts.entries import POSTINGS_MAX
 from timebank_contracts.errors import Malformed
 from timebank_contracts.fields import Activity, ConfirmedBy, OpenedKind, Purpose, ReversalReason, SupportReason
 from timebank_contracts.moments import DATE_PATTERN, TIME_PATTERN, parse_date
+from timebank_contracts.payment_address import ADDRESS_PATTERN, read_payment_address
 
 BATCH_MAX = 1_000
 EXPIRES_SECONDS_MAX = 30 * 86_400
@@ -31,6 +32,14 @@ class Model(BaseModel):
 def _possible_date(text: str) -> str:
     try:
         parse_date(text)
+    except Malformed as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+def _possible_address(text: str) -> str:
+    try:
+        read_payment_address(text)
     except Malformed as error:
         raise ValueError(str(error)) from error
     return text
@@ -55,6 +64,15 @@ AliasId = Annotated[
         description="A receiving address: 32 hex digits, given by the payee.",
         examples=["5d41402abc4b2a76b9719d911017c592"],
     ),
+]
+PaymentAddress = Annotated[
+    str,
+    Field(
+        pattern=ADDRESS_PATTERN,
+        description="What a payee's QR code says.",
+        examples=["timebank:timebank.wales/barry/5d41402abc4b2a76b9719d911017c592"],
+    ),
+    AfterValidator(_possible_address),
 ]
 TransferId = Annotated[
     str,
@@ -102,12 +120,22 @@ class PayeeThere(Model):
     alias: AliasId
 
 
+class PayeeScanned(Model):
+    """A payee whose code was scanned, in another town or this one."""
+
+    address: PaymentAddress
+
+
 def _payee_tag(value: Any) -> str:
-    found = "account" in value if isinstance(value, dict) else isinstance(value, PayeeHere)
-    return "here" if found else "there"
+    if isinstance(value, dict):
+        return "here" if "account" in value else "scanned" if "address" in value else "there"
+    return "here" if isinstance(value, PayeeHere) else "scanned" if isinstance(value, PayeeScanned) else "there"
 
 
-Payee = Annotated[Annotated[PayeeHere, Tag("here")] | Annotated[PayeeThere, Tag("there")], Discriminator(_payee_tag)]
+Payee = Annotated[
+    Annotated[PayeeHere, Tag("here")] | Annotated[PayeeThere, Tag("there")] | Annotated[PayeeScanned, Tag("scanned")],
+    Discriminator(_payee_tag),
+]
 
 
 class _Said(Model):
@@ -192,7 +220,7 @@ AnyNewTransfer = Annotated[
     Annotated[NewTransfer, Tag("single")] | Annotated[NewGroup, Tag("group")] | Annotated[NewSession, Tag("session")],
     Discriminator(_transfer_tag),
 ]
-TAGS = frozenset({"here", "there", "single", "group", "session"})
+TAGS = frozenset({"here", "there", "scanned", "single", "group", "session"})
 """Names of alternatives: they are no part of a field's name."""
 
 

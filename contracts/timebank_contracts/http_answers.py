@@ -23,6 +23,7 @@ from timebank_contracts.http import (
     Model,
     Moment,
     NewPolicy,
+    PaymentAddress,
     PeerId,
     Position,
     PostedMinutes,
@@ -129,6 +130,8 @@ class Alias(Model):
     alias: AliasId
     account: AccountId
     audience: PeerId | None = None
+    address: PaymentAddress | None = None
+    """The same for anybody, as one text: what its QR code says."""
 
 
 class PositionRow(Model):

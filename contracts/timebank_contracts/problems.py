@@ -15,6 +15,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:timebank:problem:"
 
 EDGE: Final[dict[str, str]] = {
+    "alias_for_one_town": "This address is for one town, and a code is for anybody; make one without audience.",
     "client_unknown": "The client is not known here, or its secret is another; ask the town's operator.",
     "cursor_invalid": "This cursor is none that this route gave; send `next` of the page before, unchanged.",
     "delivery_unknown": "The log of this webhook has no such delivery; it keeps the last ones only.",
@@ -107,6 +108,7 @@ STATUS: Final[dict[str, int]] = {
     "account_frozen": 409,
     "account_not_empty": 409,
     "alias_exists": 409,
+    "alias_for_one_town": 409,
     "alias_limit": 409,
     "already_reversed": 409,
     "ceiling_exceeded": 409,

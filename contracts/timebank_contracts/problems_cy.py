@@ -82,6 +82,7 @@ TITLES_CY: Final[dict[str, str]] = {
     "transfer_unknown": "Nid oes trosglwyddiad â’r dynodydd hwn yma.",
     "wrong_position": "Nid y cofnod hwn yw’r un nesaf yn y dyddlyfr hwn.",
     # What the rules never see.
+    "alias_for_one_town": "I un dref y mae’r cyfeiriad derbyn hwn, ac mae cod i bawb; gwnewch un heb audience.",
     "client_unknown": "Nid yw’r cleient yn hysbys yma, neu nid hon yw ei gyfrinach; gofynnwch i weithredwr y dref.",
     "cursor_invalid": "Nid y llwybr hwn a roddodd y cyrchwr hwn; anfonwch `next` y dudalen flaenorol, heb ei newid.",
     "delivery_unknown": "Nid oes danfoniad o’r fath yng nghofnod y bachyn gwe hwn; dim ond y rhai olaf a gedwir.",

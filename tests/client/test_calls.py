@@ -9,7 +9,7 @@ import pytest
 
 from tests.client.lines import FaultyLine, answered
 from tests.federation.towns import FederatedTown, Network
-from timebank_client import Keyed, NewClaim, NewSession, NewTransfer, Refused, Timebank, Transfer, Unavailable
+from timebank_client import Keyed, NewClaim, NewSession, NewTransfer, Refused, Scanned, Timebank, Transfer, Unavailable
 
 pytestmark = pytest.mark.slow  # every test opens a town
 BATCH = "/v1/transfers/batch"
@@ -97,6 +97,28 @@ def test_somebody_in_another_town_is_paid_by_handle(town: Timebank, aberdare: Fe
     assert town.transfers.get(sent.id).state == "settled"
     here = town.payees.resolve("bryn", node="aberdare")
     assert here.account == aberdare.accounts["bryn"]
+
+
+def test_whoever_shows_a_code_is_paid_until_they_take_it_back(town: Timebank, aberdare: FederatedTown) -> None:
+    people = aberdare.accounts
+    made = town.accounts.issue_alias(people["bryn"])
+    assert made.address is not None
+    assert made.address.encode() in town.accounts.payment_code(made.alias)
+    said = NewTransfer(
+        payer=people["alys"],
+        payee=Scanned(made.address),
+        minutes=30,
+        purpose="gift",
+        confirmed_by="receiver",
+    )
+    assert town.transfers.post(**said).state == "posted"
+    [again] = town.transfers.post_many([said])
+    assert isinstance(again, Transfer)
+    assert town.accounts.get(people["bryn"]).balance == 60
+    town.accounts.revoke_alias(made.alias)
+    with pytest.raises(Refused) as refused:
+        town.transfers.post(**said)
+    assert refused.value.code == "alias_unknown"
 
 
 def test_a_statement_is_read_to_its_end_and_its_pages_join(

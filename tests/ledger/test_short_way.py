@@ -62,6 +62,8 @@ PLAIN = [
     GIFT | {"payee": {"node": "aberdare", "alias": ALIAS}},
     GIFT | {"payee": {"node": "barry", "alias": ALIAS}, "expires_in_seconds": 60},
     GIFT | {"payee": {"account": "pot"}, "purpose": "pot"},
+    GIFT | {"payee": {"address": f"timebank:timebank.example/barry/{ALIAS}"}},
+    GIFT | {"payee": {"address": f"timebank:timebank.elsewhere/barry/{ALIAS}"}},
     GIFT | {"purpose": "support", "reason": "welcome"},
 ]
 
@@ -91,6 +93,11 @@ NOT_PLAIN = [
     raw(GIFT)[:-1] + b',"payer":"alys"}',
     raw(GIFT | {"payee": {"account": "bryn", "node": "barry"}}),
     raw(GIFT | {"payee": {"node": "barry"}}),
+    raw(GIFT | {"payee": {"address": f"timebank:timebank.example/barry/{ALIAS}", "node": "barry", "alias": ALIAS}}),
+    raw(GIFT | {"payee": {"address": f"timebank:timebank.example/barry/{ALIAS}\n"}}),
+    raw(GIFT | {"payee": {"address": f"timebank:..../barry/{ALIAS}"}}),
+    raw(GIFT | {"payee": {"address": f"TIMEBANK:timebank.example/barry/{ALIAS}"}}),
+    raw(GIFT | {"payee": {"address": None}}),
     raw(GIFT | {"payer": "alys\n"}),
     raw(GIFT | {"memo": "thanks"}),
     raw(GIFT | {"minutes": "5"}),
@@ -158,7 +165,7 @@ SCALARS = st.one_of(
 )
 FIELDS = sorted({*SERVICE, "given_minutes", "confirmed_by", "programme", "reason", "expires_in_seconds", "other"})
 VALUES = st.one_of(SCALARS, st.sampled_from(["gift", "service", "receiver", "broker", "welcome", "2026-03-02"]))
-PAYEES = st.dictionaries(st.sampled_from(["account", "node", "alias", "else"]), VALUES, max_size=2)
+PAYEES = st.dictionaries(st.sampled_from(["account", "node", "alias", "address", "else"]), VALUES, max_size=2)
 CHANGES = st.dictionaries(st.sampled_from(FIELDS), st.one_of(VALUES, PAYEES), max_size=3)
 
 

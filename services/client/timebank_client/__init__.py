@@ -22,7 +22,7 @@ from timebank_client.answers import (
     Webhook,
     WebhookDelivery,
 )
-from timebank_client.asked import Keyed, NewGroup, NewSession, NewTransfer
+from timebank_client.asked import Keyed, NewGroup, NewSession, NewTransfer, Scanned
 from timebank_client.claims import NewClaim
 from timebank_client.credentials import PrivateKey, read_private_key
 from timebank_client.errors import (
@@ -68,6 +68,7 @@ __all__ = [
     "Problem",
     "Refused",
     "Retries",
+    "Scanned",
     "SignatureInvalid",
     "StatementLine",
     "StatementPage",

@@ -127,6 +127,15 @@ class Accounts:
             key=key or self._door.around.new_key(),
         )
 
+    def payment_code(self, alias: str) -> bytes:
+        """The QR code of a receiving address that is for anybody, as SVG, for a screen or for paper.
+
+        Raises:
+            NotFound: it was taken back (`alias_unknown`).
+            Refused: it is for one town (`alias_for_one_town`).
+        """
+        return self._door.ask("getPaymentCode", bytes, path={"alias": alias})
+
     def revoke_alias(self, alias: str, *, key: str | None = None) -> None:
         """Let a receiving address be used no more. `key`: Idempotency-Key; None: a new one."""
         self._door.ask("revokeAlias", type(None), path={"alias": alias}, key=key or self._door.around.new_key())

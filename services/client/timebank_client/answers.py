@@ -266,3 +266,5 @@ class Alias(Struct, frozen=True, kw_only=True):
     alias: str
     account: str
     audience: str | None = None
+    address: str | None = None
+    """The same for anybody, as one text: what its QR code says."""

@@ -12,6 +12,13 @@ from timebank_client.answers import Payee
 Shares = Sequence[tuple[str, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What a payee's QR code says, as it was scanned: whom to pay, in whichever town they are."""
+
+    address: str
+
+
 class _Said(TypedDict, total=False):
     purpose: Required[str]
     """service, gift, pot, support, grant or correction."""
@@ -28,8 +35,8 @@ class NewTransfer(_Said, total=False):
     """Minutes from one account to another. Fields as in the API's document."""
 
     payer: Required[str]
-    payee: Required[str | Payee]
-    """An account of this town, or what `payees.resolve` answered."""
+    payee: Required[str | Payee | Scanned]
+    """An account of this town, what `payees.resolve` answered, or what a QR code says."""
     minutes: Required[int]
     given_minutes: int
     """Time given, where it differs from the minutes paid."""
@@ -88,10 +95,12 @@ def dry(dry_run: bool) -> dict[str, Any]:
     return {"dry_run": "true"} if dry_run else {}
 
 
-def payee_body(payee: str | Payee) -> dict[str, Any]:
-    """A payee as the API takes it: an account's id, or what `payees.resolve` answered."""
+def payee_body(payee: str | Payee | Scanned) -> dict[str, Any]:
+    """A payee as the API takes it."""
     if isinstance(payee, str):
         return {"account": payee}
+    if isinstance(payee, Scanned):
+        return {"address": payee.address}
     if payee.account is not None:
         return {"account": payee.account}
     return {"node": payee.node, "alias": payee.alias}

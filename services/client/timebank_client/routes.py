@@ -18,6 +18,7 @@ ROUTES: Final[dict[str, tuple[str, str]]] = {
     "getStatement": ("GET", "/v1/accounts/{account}/statement"),
     "getTrialBalance": ("GET", "/v1/trial-balance"),
     "issueAlias": ("POST", "/v1/accounts/{account}/aliases"),
+    "getPaymentCode": ("GET", "/v1/aliases/{alias}/code"),
     "revokeAlias": ("DELETE", "/v1/aliases/{alias}"),
     "beginClosing": ("POST", "/v1/accounts/{account}/closing"),
     "getPolicy": ("GET", "/v1/policy"),

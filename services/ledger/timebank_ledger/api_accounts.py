@@ -17,14 +17,17 @@ from timebank_contracts import http as asked
 from timebank_contracts import http_answers as h
 from timebank_contracts.errors import Refusal
 from timebank_contracts.names import ACCOUNT_PATTERN, ALIAS_PATTERN
+from timebank_contracts.payment_address import PaymentAddress, show_payment_address
 from timebank_contracts.state import PAYABLE_KINDS, Account, Book
 from timebank_contracts.tokens import Caller
 from timebank_kit.cursors import CURSOR_CHARACTERS_MAX, make_cursor, read_cursor
+from timebank_kit.problem_answers import EdgeProblem
 from timebank_ledger import commands as c
 from timebank_ledger.access import Forbidden, check_seen, may_see
 from timebank_ledger.answers import account_answer, only_entry
 from timebank_ledger.asked import command_head, new_alias
 from timebank_ledger.edge import Edge, GuardedRoute, TheCaller, TheDryRun, TheEdge, TheKey, needs, write
+from timebank_ledger.payment_code import SVG_TYPE, payment_code
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["accounts"])
 AccountPath = Annotated[str, Path(pattern=ACCOUNT_PATTERN, description="The account's id.")]
@@ -141,8 +144,34 @@ async def issue_alias(
     entry = only_entry(await write(edge, command, dry_run=dry_run))
     assert isinstance(entry, e.AliasIssuedEntry)
     response.headers["X-Position"] = str(entry.n + 1)
-    audience = None if entry.data.audience is UNSET else entry.data.audience
-    return h.Alias(alias=entry.data.alias, account=entry.data.account, audience=audience)
+    said = entry.data
+    if said.audience is not UNSET:
+        return h.Alias(alias=said.alias, account=said.account, audience=said.audience)
+    return h.Alias(alias=said.alias, account=said.account, address=_address_of(edge, said.alias))
+
+
+def _address_of(edge: Edge, alias: str) -> str:
+    return show_payment_address(PaymentAddress(edge.access.network, edge.access.node, alias))
+
+
+@router.get(
+    "/aliases/{alias}/code",
+    operation_id="getPaymentCode",
+    openapi_extra=needs("operate", "transfers:write"),
+    response_class=Response,
+    responses={200: {"content": {SVG_TYPE: {}}, "description": "A QR code that says the payment address."}},
+)
+def get_payment_code(edge: TheEdge, caller: TheCaller, alias: AliasPath) -> Response:
+    """The QR code of a receiving address that is for anybody; once it is taken back, there is none."""
+    with edge.writer.reading() as book:
+        found = book.aliases.get(alias)
+    if found is None:
+        raise Refusal("alias_unknown")
+    check_keeper(caller, found.account)
+    if found.audience is not None:
+        raise EdgeProblem("alias_for_one_town")
+    headers = {"Cache-Control": "private, no-cache", "Content-Security-Policy": "default-src 'none'"}
+    return Response(payment_code(_address_of(edge, alias)), media_type=SVG_TYPE, headers=headers)
 
 
 @router.delete(

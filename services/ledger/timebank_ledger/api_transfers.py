@@ -65,6 +65,7 @@ def asking_of(edge: Edge, caller: Caller, key: str, *, now: datetime | None = No
     return Asking(
         caller=caller,
         key=key,
+        network=edge.access.network,
         node=edge.access.node,
         now=now or edge.clock.now(),
         expires_after_seconds=edge.settings.transfer_expires_after_seconds,

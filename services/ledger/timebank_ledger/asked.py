@@ -15,8 +15,9 @@ from hashlib import sha256
 from typing import Any, Final, Protocol
 
 from timebank_contracts.errors import Refusal
-from timebank_contracts.http import NewGroup, NewSession, NewTransfer, PayeeHere, Session
+from timebank_contracts.http import NewGroup, NewSession, NewTransfer, PayeeHere, PayeeScanned, Session
 from timebank_contracts.moments import show_time
+from timebank_contracts.payment_address import read_payment_address
 from timebank_contracts.split import session_postings
 from timebank_contracts.tokens import Caller
 from timebank_ledger import commands as c
@@ -61,6 +62,7 @@ class Asking:
     caller: Caller
     key: str
     """The client's own Idempotency-Key."""
+    network: str
     node: str
     """This town."""
     now: datetime
@@ -109,7 +111,18 @@ def transfer_command(asked: NewTransfer | NewGroup | NewSession, asking: Asking)
         return group_command(asked, tuple(asked.postings), given, asking)
     if isinstance(asked.payee, PayeeHere):
         return single_command(asked, asking, account=asked.payee.account, node=None, alias=None)
+    if isinstance(asked.payee, PayeeScanned):
+        node, alias = place_of(asked.payee.address, network=asking.network)
+        return single_command(asked, asking, account=None, node=node, alias=alias)
     return single_command(asked, asking, account=None, node=asked.payee.node, alias=asked.payee.alias)
+
+
+def place_of(address: str, *, network: str) -> tuple[str, str]:
+    """Node and alias of a scanned address; raises `Malformed`, or `Refusal` when it is of another network."""
+    found = read_payment_address(address)
+    if found.network != network:
+        raise Refusal("peer_unknown", f"The address is of the network {found.network}; this town is of {network}.")
+    return found.node, found.alias
 
 
 def _session(asked: Session) -> Shares:

@@ -14,31 +14,38 @@ from timebank_contracts import fields as f
 from timebank_contracts.entries import Postings, Shares
 from timebank_contracts.http import BATCH_MAX, EXPIRES_SECONDS_MAX
 from timebank_contracts.moments import parse_date
+from timebank_contracts.payment_address import read_payment_address
 from timebank_kit.problem_answers import EdgeProblem
 from timebank_kit.strict_json import strict_json
 from timebank_ledger import commands as c
-from timebank_ledger.asked import Asking, Single, group_command, single_command
+from timebank_ledger.asked import Asking, Single, group_command, place_of, single_command
 
 BATCH_BYTES_MAX: Final = 1_048_576
 
 
 class PayeeItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An account here, or an alias at a node; a null is neither."""
+    """An account here, an alias at a node, or both of these as a scanned address; a null is none of them."""
 
     account: f.AccountId | UnsetType = UNSET
     node: f.Node | UnsetType = UNSET
     alias: f.Alias | UnsetType = UNSET
+    address: f.PaymentAddress | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        if (self.account is UNSET) == (self.node is UNSET) or (self.node is UNSET) != (self.alias is UNSET):
-            raise ValueError("A payee is an account, or a node and an alias")
+        said = sum(one is not UNSET for one in (self.account, self.node, self.address))
+        if said != 1 or (self.node is UNSET) != (self.alias is UNSET):
+            raise ValueError("A payee is an account, a node and an alias, or an address")
+        if self.address is not UNSET:
+            read_payment_address(self.address)
 
-    @property
-    def parts(self) -> dict[str, str | None]:
-        """Account, node and alias, None where it is not said."""
-        if self.account is UNSET:
-            return {"account": None, "node": str(self.node), "alias": str(self.alias)}
-        return {"account": self.account, "node": None, "alias": None}
+    def parts(self, network: str) -> dict[str, str | None]:
+        """Account, node and alias, None where it is not said; raises `Refusal` for an address of another network."""
+        if self.account is not UNSET:
+            return {"account": self.account, "node": None, "alias": None}
+        node, alias = self.node, self.alias
+        if self.address is not UNSET:
+            node, alias = place_of(self.address, network=network)
+        return {"account": None, "node": str(node), "alias": str(alias)}
 
 
 class BatchItem(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,4 +109,4 @@ def item_command(item: BatchItem, asking: Asking) -> c.Command:
     assert item.payer is not None
     assert item.payee is not None
     single = cast(Single, item)  # whose payer is not None
-    return single_command(single, asking, **item.payee.parts)
+    return single_command(single, asking, **item.payee.parts(asking.network))

@@ -115,7 +115,7 @@ async def _write(edge: Edge, caller: Caller, headers: dict[bytes, bytes], messag
     if plain is None or _KEY not in headers:
         return None
     asking = asking_of(edge, caller, check_key(headers[_KEY].decode("latin-1")))
-    return await write(edge, single_command(plain, asking, **plain.payee.parts))
+    return await write(edge, single_command(plain, asking, **plain.payee.parts(asking.network)))
 
 
 def _again(message: Message, receive: Receive) -> Receive:
