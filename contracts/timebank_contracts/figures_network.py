@@ -1,0 +1,136 @@
+"""Figures of several towns together, from the documents of each.
+
+Every service is given in one town and used in one, so towns add up: what was given, and not yet used, is service that
+the giver's town has received the hours for and the other town has not yet settled. A person with accounts in two towns
+counts in both.
+Source: design page 10.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from copy import deepcopy
+from itertools import combinations
+from typing import Any, Final
+
+from timebank_contracts.figures_people import withheld
+from timebank_contracts.figures_reciprocity import reciprocity
+
+NETWORK_DOCUMENT: Final = "timebank figures of a network"
+_SUMS: Final = (
+    "given_minutes",
+    "home_minutes",
+    "export_minutes",
+    "import_minutes",
+    "used_minutes",
+    "exports_by_others_minutes",
+)
+
+
+def network_document(towns: Sequence[dict[str, Any]], *, is_complete: bool) -> dict[str, Any]:
+    """The figures of a network.
+
+    Args:
+        towns: documents of its towns, of one period, none of them public.
+        is_complete: whether these are all towns that exchange services with one another.
+    """
+    sums = {name: sum(town["product"][name] for town in towns) for name in _SUMS}
+    flows = {
+        (_name(town), row["peer"]): row["given_minutes"] + row["given_by_others_minutes"]
+        for town in towns
+        for row in town["peers"]
+    }
+    shares = reciprocity(flows)
+    under_way = sums["given_minutes"] + sums["exports_by_others_minutes"] - sums["used_minutes"]
+    return {
+        "document": NETWORK_DOCUMENT,
+        "version": 1,
+        "network": towns[0]["origin"].partition("/")[0],
+        "public": False,
+        "is_complete": is_complete,
+        "cuts": {_name(town): town["cut"] for town in towns},
+        "period": towns[0]["period"],
+        "product": {
+            **sums,
+            "not_yet_settled_minutes": under_way if is_complete else None,
+            "people": {key: sum(town["product"]["people"][key] for town in towns) for key in ("giving", "helped")},
+            "confirmed_by": _confirmed(towns),
+            "revisions": sum(town["product"]["revisions"] for town in towns),
+        },
+        "thanks": {
+            "given": sum(town["thanks"]["given"] for town in towns),
+            "received": sum(town["thanks"]["received"] for town in towns),
+            "thanked": [sum(town["thanks"]["thanked"][at] for town in towns) for at in (0, 1)],
+        },
+        "reciprocity": {"direct": list(shares.direct), "round": list(shares.round)},
+        "towns": [{"town": _name(town), **_row(town)} for town in towns],
+        "pairs": _pairs(towns, flows),
+        "programmes": [
+            {"town": _name(town), "programme": row["programme"], "label": row["label"]}
+            for town in towns
+            for row in town["programmes"]
+            if "label" in row
+        ],
+    }
+
+
+def _name(town: dict[str, Any]) -> str:
+    return str(town["origin"].split("/")[1])
+
+
+def _row(town: dict[str, Any]) -> dict[str, Any]:
+    product = town["product"]
+    people = {key: product["people"][key] for key in ("giving", "helped")}
+    return {**{name: product[name] for name in _SUMS}, "people": people}
+
+
+def _confirmed(towns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of what is used, by who confirmed it: that is known in the town where it is used."""
+    minutes: Counter[str] = Counter()
+    people: Counter[str] = Counter()
+    for town in towns:
+        rows = [row for row in town["product"]["confirmed_by"] if row["by"] != "elsewhere"]
+        for row in [*rows, *town["product"]["imports_confirmed_by"]]:
+            minutes[row["by"]] += row["minutes"]
+            people[row["by"]] += row["people"]
+    return [{"by": by, "minutes": minutes[by], "people": people[by]} for by in sorted(minutes)]
+
+
+def _pairs(towns: Sequence[dict[str, Any]], flows: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
+    people = {(_name(town), row["peer"]): row["people"]["giving"] for town in towns for row in town["peers"]}
+    names = sorted({name for pair in flows for name in pair})
+    rows = []
+    for one, two in combinations(names, 2):
+        out, back = flows.get((one, two), 0), flows.get((two, one), 0)
+        if out or back:
+            giving = [people.get((one, two), 0), people.get((two, one), 0)]
+            direct = [2 * max(0, min(out, back)), out + back]
+            rows.append({"towns": [one, two], "minutes": [out, back], "people": giving, "direct": direct})
+    return rows
+
+
+def public_network(document: dict[str, Any]) -> dict[str, Any]:
+    """The public form: towns and pairs with few people are withheld, and others with them."""
+    found = deepcopy(document)
+    found["public"] = True
+    rows = {row["town"]: row for row in found["towns"]}
+    gone = withheld({name: row["people"]["giving"] for name, row in rows.items()})
+    gone |= withheld({name: row["people"]["helped"] for name, row in rows.items()})
+    for name in gone:
+        rows[name].update(dict.fromkeys([*_SUMS, "people"]))
+    ways = {(at, way): count for at, pair in enumerate(found["pairs"]) for way, count in enumerate(pair["people"])}
+    few = withheld({f"{at}.{way}": count for (at, way), count in ways.items()})
+    for at, pair in enumerate(found["pairs"]):
+        if any(f"{at}.{way}" in few for way in (0, 1)) or gone & set(pair["towns"]):
+            pair.update(minutes=None, people=None, direct=None)
+    product = found["product"]
+    cells = withheld({row["by"]: row["people"] for row in product["confirmed_by"]})
+    for row in product["confirmed_by"]:
+        if row["by"] in cells:
+            row.update(minutes=None, people=None)
+    if any(0 < count < 5 for count in product["people"].values()):
+        product.update(dict.fromkeys([*_SUMS, "not_yet_settled_minutes", "people"]))
+        found["thanks"] = dict.fromkeys(found["thanks"])
+        found["reciprocity"] = dict.fromkeys(found["reciprocity"])
+    return found
