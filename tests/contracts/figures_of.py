@@ -37,7 +37,7 @@ def make_town(*members: str, node: str = "aberdare") -> PaperTown:
     for member in members:
         town.account(member, floor=-60_000, ceiling=60_000)
     for account in ("pot", "grant"):
-        opened = e.AccountOpened(account=account, kind=account, floor=-600_000, ceiling=600_000)  # type: ignore[arg-type]  # both are kinds
+        opened = e.AccountOpened(account=account, kind=account, floor=-600_000, ceiling=600_000)
         town.write(e.AccountOpenedEntry, opened)
     town.account("clwb", "organisation", floor=-60_000, ceiling=60_000)
     add_programme(town, "garddio")
