@@ -84,7 +84,7 @@ class Payer:
             }
             key = f"{self._label}/{number}"
             known = self.send(key, body)
-            while not known and number % 2:
+            while not known and number % 2 and not self._ended.is_set():
                 self._ended.wait(AGAIN_SECONDS)
                 known = self.send(key, body)
             self._ended.wait(BETWEEN_SECONDS)
