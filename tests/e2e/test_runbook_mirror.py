@@ -18,12 +18,13 @@ from tests.e2e.running_towns import LIMIT_MINUTES, PAIR, POLL_SECONDS, ROOT, Run
 
 MIRROR = ROOT / "deploy" / "runbooks" / "restore-from-mirror.md"
 CLOSING = ROOT / "deploy" / "runbooks" / "close-a-town.md"
+RETURNING = ROOT / "deploy" / "runbooks" / "come-back.md"
 SECONDS_MAX = 60
 
 
 def run(mark: str, folder: Path, town: RunningTown) -> str:
     """Run the block of this name; returns what it printed."""
-    (text,) = [block.text for page in (MIRROR, CLOSING) for block in blocks_of(page) if block.mark == mark]
+    (text,) = [block.text for page in (MIRROR, CLOSING, RETURNING) for block in blocks_of(page) if block.mark == mark]
     around = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -72,6 +73,7 @@ def towns(tmp_path: Path) -> Iterator[RunningTowns]:
 def test_every_block_of_the_pages_is_run() -> None:
     assert {block.mark for block in blocks_of(MIRROR)} == {"keep", "restore", "export"}
     assert {block.mark for block in blocks_of(CLOSING)} == {"close"}
+    assert {block.mark for block in blocks_of(RETURNING)} == {"lost", "return"}
 
 
 @pytest.mark.slow
@@ -117,3 +119,38 @@ def test_a_town_that_is_gone_is_closed_and_what_was_under_way_comes_back(tmp_pat
     verdict = towns.audit(tmp_path / "logs")
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
     assert "returned from a town that the registry closed" in verdict.stdout
+
+
+@pytest.mark.slow
+def test_a_town_that_lost_what_it_published_comes_back_and_no_minute_is_lost(
+    tmp_path: Path, towns: RunningTowns
+) -> None:
+    """PROTOCOL.md X7 to X12: page 6, rows 11 and 13."""
+    aberdare, barry = towns.both
+    there, here = aberdare.resolve(barry), barry.resolve(aberdare)
+    assert aberdare.send(barry, there, minutes=30, key="mirrored").status_code in (201, 202)
+    towns.wait_decided(seconds=60)
+    run("keep", tmp_path, aberdare)
+    assert aberdare.send(barry, there, minutes=12, key="lost").status_code in (201, 202)
+    assert barry.send(aberdare, here, minutes=5, key="decided-and-lost").status_code in (201, 202)
+    towns.wait_decided(seconds=60)
+    for service in SERVICES:
+        aberdare.kill(service)
+    run("lost", tmp_path, aberdare)
+    assert "goes on from" in run("return", tmp_path, aberdare)
+    aberdare.start()
+    aberdare.wait_ready()
+    until(lambda: not _returning(aberdare), seconds=90, what="everything is put back")
+    assert (aberdare.balance(), barry.balance()) == (-30 - 12 + 5, 30 + 12 - 5)
+    assert aberdare.send(barry, there, minutes=1, key="after").json()["id"].split(".")[1] == "g2"
+    towns.wait_decided(seconds=60)
+    assert (aberdare.balance(), barry.balance()) == (-38, 38)
+    verdict = towns.audit(tmp_path / "logs")
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+    assert "PASS" in verdict.stdout
+
+
+def _returning(town: RunningTown) -> list[str]:
+    """The peers with which something is still to be put back."""
+    streams = town.ask("GET", "/v1/streams").json()["streams"]
+    return [stream["peer"] for stream in streams if stream["returning"] is not None]
