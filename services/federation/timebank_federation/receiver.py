@@ -16,14 +16,12 @@ from collections.abc import Callable
 from typing import Final
 
 from timebank_contracts.errors import Malformed
-from timebank_contracts.keys import b64_decode
 from timebank_contracts.names import Identity
 from timebank_contracts.registry import RegisteredNode
 from timebank_contracts.segments import (
     SEGMENT_BYTES_MAX,
     SEGMENT_MESSAGES_MAX,
     Segment,
-    is_signed_by,
     parse_segment,
 )
 from timebank_federation.broker import BrokerRecord, Inbox
@@ -342,28 +340,18 @@ class Receiver:
                 self.registry_refused = str(refused)
                 _log.error("registry refused by the ledger", extra={"reason": str(refused)})
             if count:
+                # A peer's next generation begins a stream of its own.
+                self.high.clear()
                 self._on_registry()
             self._handed_over = len(envelopes)
             return count
 
     def _signer(self, segment: Segment) -> RegisteredNode | str:
         """The registered node that signed; else `unknown_peer` or `unsigned`."""
-        found = self._registered(segment)
+        found = self._registries.signer_of(segment)
         if isinstance(found, str) and self._fetch_registry(segment.statement.registry):
-            found = self._registered(segment)
+            found = self._registries.signer_of(segment)
         return found
-
-    def _registered(self, segment: Segment) -> RegisteredNode | str:
-        registry = self._registries.latest
-        peer = None if registry is None else registry.find(segment.statement.from_)
-        if peer is None:
-            return "unknown_peer"
-        keys = tuple(b64_decode(key) for key in peer.event_keys)
-        try:
-            return peer if is_signed_by(segment.envelope, keys) else "unsigned"
-        except Malformed:
-            # Under the key's id there stands something that is no signature.
-            return "unsigned"
 
     def _fetch_registry(self, version: int) -> bool:
         """Ask peers for the versions that are missing here up to `version`; says whether one was accepted."""

@@ -11,7 +11,9 @@ import threading
 from pathlib import Path
 
 from timebank_contracts.errors import Malformed
-from timebank_contracts.registry import Registry, open_registry
+from timebank_contracts.keys import b64_decode
+from timebank_contracts.registry import RegisteredNode, Registry, open_registry
+from timebank_contracts.segments import Segment, is_signed_by
 from timebank_federation.fork import Evidence, Fork, evidence_in, make_evidence
 from timebank_kit.files import atomic_write
 
@@ -80,6 +82,19 @@ class Registries:
     def envelope(self, version: int) -> bytes | None:
         """The signed document of a version, or None."""
         return self._held[version - 1][1] if 0 < version <= len(self._held) else None
+
+    def signer_of(self, segment: Segment) -> RegisteredNode | str:
+        """The registered node that signed a segment; else `unknown_peer` or `unsigned`."""
+        registry = self.latest
+        peer = None if registry is None else registry.find(segment.statement.from_)
+        if peer is None:
+            return "unknown_peer"
+        try:
+            signed = is_signed_by(segment.envelope, tuple(b64_decode(key) for key in peer.event_keys))
+        except Malformed:
+            # Under the key's id there stands something that is no signature.
+            return "unsigned"
+        return peer if signed else "unsigned"
 
     def verify(self, envelope: bytes) -> Registry:
         """The registry in an envelope that follows what is held, or is held already; nothing is kept.
