@@ -52,6 +52,8 @@ class Writer:
         self.event_key = key(f"{node} event")
         self.log_key = key(f"{node} log")
         self.raws: list[bytes] = []
+        self.taken: dict[str, list[bytes]] = {}
+        """By sender's origin: the segments that were heard."""
         self.book = Book()
         self.registries: dict[int, bytes] = {}
         self.extras: dict[str, bytes] = {}
@@ -139,7 +141,7 @@ class Writer:
         """Every message to a peer, in order."""
         entries = [e.decode_entry(raw) for raw in self.raws]
         sent = [bytes(entry.out) for entry in entries if entry.out is not UNSET]
-        return [raw for raw in sent if b'"subject":"%s"' % peer.encode() in raw]
+        return [raw for raw in sent if f'"id":"{peer}/{self.identity.generation}/'.encode() in raw]
 
     def segment(
         self,
@@ -152,15 +154,17 @@ class Writer:
     ) -> bytes:
         """A signed segment with this town's messages after a position, or with other ones."""
         own = self.messages(to)
-        start = chain_start(network=NETWORK, sender=self.node, generation="g1", receiver=to)
-        into = self.book.peers[to].incoming
+        generation = self.identity.generation
+        start = chain_start(network=NETWORK, sender=self.node, generation=generation, receiver=to)
+        known = self.book.peers[to]
+        into = known.incoming
         return make_segment(
             identity=self.identity,
             to=to,
             after=StreamHead(after, [start, *fold(start, own)][after]),
             messages=own[after:] if messages is None else messages,
-            heard=heard or Heard(generation="g1", n=into.n, chain=into.chain.hex()),
-            registry=1,
+            heard=heard or Heard(generation=known.generation, n=into.n, chain=into.chain.hex()),
+            registry=max(1, self.book.registry_version),
             size=len(self.raws) if self.tells_size else 0,
             root=root_of_entries(self.raws) if self.tells_size else b"\0" * 32,
             key=signed_by or self.event_key,
@@ -173,6 +177,7 @@ class Writer:
         after = self.book.peers[sender.node].incoming.n
         messages = sender.messages(self.node)[after:until]
         segment = sender.segment(self.node, after=after, messages=messages, heard=heard)
+        self.taken.setdefault(sender.identity.origin, []).append(segment)
         written, _ = take_segment(self.book, segment, time=time or self.network.tick(), read=self._read)
         self.raws += [e.encode_entry(entry) for entry in written]
 
@@ -216,7 +221,7 @@ class Network:
         nodes = [
             RegisteredNode(
                 node=node,
-                generation="g1",
+                generation=town.identity.generation,
                 state="open",
                 event_keys=[b64_encode(town.event_key.public)],
                 log_keys=[b64_encode(town.log_key.public)],

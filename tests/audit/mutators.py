@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from tests.audit.builder import MEMBER, OPERATOR, Network, Writer, key
+from tests.audit.returned import put_back, returned
 from tests.audit.season import season
 from timebank_contracts import canonical, dsse
 from timebank_contracts import entries as e
@@ -239,3 +240,16 @@ def service_without_activity(network: Network) -> None:
 def left_open(network: Network) -> None:
     network.tick(60 * 24 * 40)
     network.towns["barry"].give(5)
+
+
+def _lost(directory: Path) -> None:
+    """A28: a town came back, and does not put back what its peer applied; both say so together."""
+    network = returned()
+    aberdare, barry = network.towns.values()
+    known = aberdare.book.peers["barry"].returning
+    assert known is not None
+    put_back(aberdare, barry, until=0, n=known.said.n, chain=known.said.chain.hex())
+    network.export(directory)
+
+
+MUTATORS["A28"] = _lost

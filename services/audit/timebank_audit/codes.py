@@ -59,6 +59,7 @@ CODES: Final[dict[str, Code]] = {
     "A25": Code("WEAK_OR_REUSED_KEY", "no key is weak, or of two holders or uses", "documents and logs"),
     "A26": Code("MISSING_SIGNATURE", "no accepted segment is unsigned", "segments"),
     "A27": Code("REGISTRY_FORK", "all towns mean the same document by one registry version", "versions"),
+    "A28": Code("GENERATION_BREAK", "a town that lost state goes on from what it had published", "breaks"),
     "A29": Code("INPUT_UNPROVEN", "every peer's message stands under a segment that the peer signed", "messages"),
     "A30": Code("UNBALANCED_ENTRY", "the postings of every entry sum to 0", "entries"),
     "A31": Code("UNKNOWN_OR_CLOSED_ACCOUNT", "minutes move between open accounts only", "entries"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from timebank_audit.towns import Town
+from timebank_contracts.cut import StreamName
 
 
 def greatest_cut(towns: dict[str, Town]) -> dict[str, int]:
@@ -20,9 +21,12 @@ def greatest_cut(towns: dict[str, Town]) -> dict[str, int]:
     while changed:
         changed = False
         for sender, receiver in streams:
-            head = sender.head(receiver.node, cut[sender.node])
-            if receiver.mark(sender.node, cut[receiver.node]) > head:
-                # Each turn shortens a journal, so this ends.
-                cut[receiver.node] = receiver.replay.streams[sender.node].in_[head]
-                changed = True
+            for stream, applied in receiver.replay.in_.items():
+                if stream.peer != sender.node:
+                    continue
+                head = sender.head(StreamName(stream.generation, receiver.node), cut[sender.node])
+                if receiver.mark(stream, cut[receiver.node]) > head:
+                    # Each turn shortens a journal, so this ends.
+                    cut[receiver.node] = applied[head]
+                    changed = True
     return cut

@@ -70,7 +70,7 @@ class Past:
 
 
 def judge_past(towns: list[Town], findings: Findings, earlier: Iterable[Checkpoint] = ()) -> list[str]:
-    """A11, A12, A15, A16, A17, for every town whose log is sound; returns what could not be used, as sentences.
+    """A11, A12, A15, A16, A17, A28, for every town whose log is sound; returns what could not be used, as sentences.
 
     Args:
         towns: all that are audited.
@@ -86,7 +86,11 @@ def judge_past(towns: list[Town], findings: Findings, earlier: Iterable[Checkpoi
     for seen in earlier:
         by_origin.setdefault(seen.origin, []).append(Shown("A12", seen, "the earlier audit"))
     for town in towns:
-        _judge(town, chain(by_origin.pop(town.checkpoint.origin, []), _told_by_peers(town, towns)), findings)
+        _judge(
+            town,
+            chain(by_origin.pop(town.checkpoint.origin, []), _told_by_peers(town, towns), _went_on(town)),
+            findings,
+        )
     for shown_of_it in by_origin.values():
         _judge_alone(shown_of_it, findings)
     return unproven
@@ -173,6 +177,23 @@ def _told_by_peers(sender: Town, towns: list[Town]) -> Iterator[Shown]:
             entry = e.decode_entry(receiver.entries[position])
             assert isinstance(entry, e.SegmentAcceptedEntry), "its position was kept for that"
             said = open_statement(bytes(entry.data.envelope))
-            if said.generation == sender.identity.generation and said.size:
+            place = f"entry {position} of {receiver.node}, a segment from {sender.node}"
+            if said.size and said.size <= _kept_of(sender, said.generation):
                 checkpoint = Checkpoint(sender.checkpoint.origin, said.size, bytes.fromhex(said.root))
-                yield Shown("A16", checkpoint, f"entry {position} of {receiver.node}, a segment from {sender.node}")
+                yield Shown("A16" if said.generation == sender.identity.generation else "A28", checkpoint, place)
+
+
+def _kept_of(town: Town, generation: str) -> int:
+    """How many entries that a generation of the town published its journal must hold still: what follows was lost."""
+    began = town.replay.book.began
+    if generation not in began:
+        return 0
+    later = [position for name, position in began.items() if position > began[generation]]
+    return min(later, default=2**53)
+
+
+def _went_on(town: Town) -> Iterator[Shown]:
+    """What the town's own journal says of the generation that it goes on from."""
+    for position, previous in town.replay.went_on:
+        said = Checkpoint(town.checkpoint.origin, previous.size, bytes.fromhex(previous.root))
+        yield Shown("A28", said, f"entry {position} of {town.node}, which goes on from {previous.generation}")

@@ -11,6 +11,7 @@ Source: design page 5, `prove`; c2sp.org/tlog-proof; PROTOCOL.md S2, G4.
 
 from __future__ import annotations
 
+from array import array
 from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Final, Literal
@@ -22,6 +23,7 @@ from timebank_audit.log import read_tile
 from timebank_audit.towns import Town
 from timebank_contracts import canonical
 from timebank_contracts import entries as e
+from timebank_contracts.cut import StreamName
 from timebank_contracts.errors import Malformed
 from timebank_contracts.fields import Hash, TransferId
 from timebank_contracts.keys import b64_decode, b64_encode
@@ -76,25 +78,30 @@ def make_receipt(towns: dict[str, Town], transfer: str) -> Receipt:
     """
     name = parse_transfer(transfer)
     town = towns.get(name.node)
-    if town is None or town.identity.generation != name.generation or not town.log_is_sound:
+    if town is None or name.generation not in town.replay.book.began or not town.log_is_sound:
         raise Malformed(
             f"A sound export of {name.node} in {name.generation} is needed; `audit verify` says what is wrong."
         )
     position = name.position
+    stream = StreamName(name.generation, name.peer or "")
     if name.peer is not None:
-        sent = town.replay.streams[name.peer].out if name.peer in town.replay.streams else []
+        sent = town.replay.out.get(stream, array("I"))
         if not 1 <= name.position <= len(sent):
             raise Malformed(f"{town.node} sent no message {name.position} to {name.peer}.")
         position = sent[name.position - 1]
     if position >= town.size:
         raise Malformed(f"The journal of {town.node} has no entry {position}.")
     entry = e.decode_entry(town.entries[position])
+    if isinstance(entry, e.MessageRecoveredEntry):
+        raise Malformed(f"{town.node} lost the entry of {transfer}, and put its message back: it has no receipt.")
+    if town.replay.book.identity_at(position).generation != name.generation:
+        raise Malformed(f"{transfer} is no transfer: entry {position} of {town.node} is of another generation.")
     if not isinstance(entry, e.TransferSent if name.peer is not None else e.TransferPosted | e.TransferReversed):
         raise Malformed(f"{transfer} is no transfer: entry {position} of {town.node} is {e.entry_type(entry)}.")
     other = towns.get(name.peer or "")
     sent_segment: Sent | UnsetType = UNSET
-    if other is not None and other.mark(town.node, other.size) >= name.position:
-        sent_segment = _sent(town, other, name.position)
+    if other is not None and other.mark(StreamName(name.generation, town.node), other.size) >= name.position:
+        sent_segment = _sent(town, other, stream, name.position)
         # A key that the registry in force does not name any more proves nothing to somebody who has only the receipt.
         if not is_signed_by(b64_decode(sent_segment.envelope), _event_keys(town)):
             sent_segment = UNSET
@@ -137,10 +144,10 @@ def _event_keys(town: Town) -> tuple[bytes, ...]:
     return () if registered is None else tuple(b64_decode(key) for key in registered.event_keys)
 
 
-def _sent(sender: Town, receiver: Town, position: int) -> Sent:
+def _sent(sender: Town, receiver: Town, stream: StreamName, position: int) -> Sent:
     """The segment by which a message was accepted: the last `segment.accepted` of this sender before its entry."""
     accepted = None
-    at = receiver.replay.streams[sender.node].in_[position - 1]
+    at = receiver.replay.in_[StreamName(stream.generation, sender.node)][position - 1]
     while accepted is None and at > 0:
         at -= 1
         entry = e.decode_entry(receiver.entries[at])
@@ -149,19 +156,13 @@ def _sent(sender: Town, receiver: Town, position: int) -> Sent:
     assert accepted is not None, "apply demands the segment before its messages"
     said = open_statement(accepted)
     # A segment may begin with messages that were applied from an earlier one.
-    messages = [bytes(_out(sender, receiver, at)) for at in range(said.first, said.last + 1)]
+    messages = [bytes(sender.says(stream, at)) for at in range(said.first, said.last + 1)]
     return Sent(
         envelope=b64_encode(accepted),
         hashes=[sha256(message).hexdigest() for message in messages],
         index=position - said.first,
         message=b64_encode(messages[position - said.first]),
     )
-
-
-def _out(sender: Town, receiver: Town, position: int) -> bytes:
-    out = sender.sends(receiver.node, position).out
-    assert out is not UNSET, "its position was kept for that"
-    return bytes(out)
 
 
 def write_receipt(receipt: Receipt) -> bytes:

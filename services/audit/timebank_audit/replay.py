@@ -21,6 +21,7 @@ from timebank_audit.refusals import code_of
 from timebank_audit.registries import Registries
 from timebank_contracts import entries as e
 from timebank_contracts.book import Book, apply
+from timebank_contracts.cut import StreamName
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.messages import TransferSentMessage, decode_message
@@ -48,14 +49,15 @@ _PUT_BACK = (e.SegmentRecoveredEntry, e.MessageRecoveredEntry, e.StreamRecovered
 """Entries by which a node that lost state puts back what its peers kept."""
 
 
-class StreamPositions:
-    """Journal positions of the messages of both streams with one peer, in order: message k is at index k − 1."""
+Positions = dict[StreamName, "array[int]"]
+"""By stream, journal positions of its messages, in order: message k is at index k − 1."""
 
-    __slots__ = ("in_", "out")
 
-    def __init__(self) -> None:
-        self.out = array("I")
-        self.in_ = array("I")
+class WentOn(NamedTuple):
+    """Where the journal went on in a new generation, after it had lost state, and what it says of the one before."""
+
+    position: int
+    previous: e.Previous
 
 
 class GivenUp(NamedTuple):
@@ -74,12 +76,18 @@ class Replay:
         self.book = Book()
         self.stopped = ""
         """Why the replay ended before the log did."""
-        self.streams: dict[str, StreamPositions] = defaultdict(StreamPositions)
+        self.out: Positions = defaultdict(lambda: array("I"))
+        """Own generation and peer: the entries that sent a message, or put a lost one back."""
+        self.in_: Positions = defaultdict(lambda: array("I"))
+        """The peer's generation and the peer: the entries that applied a message."""
+        self.again: dict[str, int] = {}
+        """Transfer whose id an earlier generation of its payer's town gave → position of the decision about it."""
+        self.last_words: dict[StreamName, int] = {}
+        """Own earlier generation and peer → how far the peer said that it applied its stream."""
         self.heard_of: dict[str, array[int]] = defaultdict(lambda: array("I"))
         """By sender: positions of accepted segments that told a new size of the sender's log."""
         self._told: dict[str, int] = {}
-        self.went_on_at: int | None = None
-        """Where the journal went on in a new generation, after it had lost state."""
+        self.went_on: list[WentOn] = []
         self.listing = Listing()
         self.given_up: list[GivenUp] = []
         self.findings = findings
@@ -145,10 +153,11 @@ class Replay:
         if isinstance(entry, e.SegmentAcceptedEntry):
             self._take_segment(entry)
         elif isinstance(entry, e.NodeOpened) and entry.data.previous is not UNSET:
-            self.went_on_at = entry.n
+            self.went_on.append(WentOn(entry.n, entry.data.previous))
             self.listing.went_on(entry)
         elif isinstance(entry, _PUT_BACK):
             # What this node itself once sent, or the peer's word about it: no message of the peer is applied by it.
+            self._take_back(entry)
             self.listing.other(entry)
         elif isinstance(entry, e.RegistryAcceptedEntry):
             self._registries.accepted(entry)
@@ -165,6 +174,17 @@ class Replay:
             if isinstance(entry, e.TransferReturned):
                 self.given_up.append(_given_up(entry))
             self.listing.other(entry)
+
+    def _take_back(self, entry: e.Entry) -> None:
+        """Note what was put back: a lost message stands in its old stream, one said again in the present one."""
+        before = "" if self.book.previous is None else self.book.previous.generation
+        if isinstance(entry, e.MessageRecoveredEntry):
+            self.out[StreamName(before, entry.data.peer)].append(entry.n)
+        elif isinstance(entry, e.MessageRepeatedEntry):
+            self.out[StreamName(self.book.me.generation, entry.data.peer)].append(entry.n)
+        elif isinstance(entry, e.StreamRecoveredEntry):
+            heard = open_statement(bytes(entry.data.envelope)).heard
+            self.last_words[StreamName(before, entry.data.peer)] = heard.n
 
     def _take_segment(self, entry: e.SegmentAcceptedEntry) -> None:
         said = open_statement(bytes(entry.data.envelope))
@@ -192,10 +212,19 @@ class Replay:
         if entry.in_ is not UNSET:
             assert entry.by.id is not UNSET, "apply compares it with the segment's sender"
             self._applied += 1
-            self.streams[entry.by.id].in_.append(entry.n)
+            name = StreamName(self.book.peers[entry.by.id].generation, entry.by.id)
+            self.in_[name].append(entry.n)
+            self._note_again(entry, name)
         if entry.out is not UNSET:
             to = entry.data.peer if isinstance(entry, e.TransferSent) else decode_message(bytes(entry.out)).subject
-            self.streams[to].out.append(entry.n)
+            self.out[StreamName(self.book.me.generation, to)].append(entry.n)
+
+    def _note_again(self, entry: e.Entry, name: StreamName) -> None:
+        """A decision about what an earlier generation of the peer had said: its id tells no position of this stream."""
+        if isinstance(entry, e.TransferReceived | e.TransferRejected):
+            transfer = entry.data.transfer
+            if not transfer.startswith(f"{name.peer}.{name.generation}."):
+                self.again[transfer] = entry.n
 
     def _read(self, position: int) -> e.Entry:
         return e.decode_entry(self._entries[position])

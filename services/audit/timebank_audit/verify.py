@@ -15,18 +15,19 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+from timebank_audit.breaks import judge_breaks
 from timebank_audit.bundle import check_bundle
 from timebank_audit.captured import judge_captured
 from timebank_audit.cut import greatest_cut
 from timebank_audit.files import TownFiles, find_towns
 from timebank_audit.findings import Findings
 from timebank_audit.log import EntryFile, LogWalk, check_signature, read_checkpoint
-from timebank_audit.pairs import Pair, classify, clearing_balance, judge_network, judge_pair
+from timebank_audit.pairs import Pair, classify, clearing_balance, forced_minutes, judge_network, judge_pair
 from timebank_audit.past import judge_past
 from timebank_audit.published import judge_published
 from timebank_audit.registries import Registries
 from timebank_audit.replay import Replay
-from timebank_audit.streams import compare_stream
+from timebank_audit.streams import compare_streams
 from timebank_audit.towns import Town
 from timebank_audit.trust import FROM_EXPORT, Trust
 from timebank_audit.witnesses import judge_holders, judge_witnesses
@@ -94,6 +95,7 @@ def verify(
     unproven += judge_captured(towns, sound, findings)
     for town in sound.values():
         unproven += judge_published(town, findings)
+    judge_breaks(sound, findings)
     cut, pairs = _compare(towns, sound, findings)
     _check_ages(sound, findings, unresolved_after_days)
     return Audit(towns, findings, trust, pairs, cut, unresolved_after_days, unproven)
@@ -126,12 +128,7 @@ def _audit_town(files: TownFiles, walk: LogWalk, trust: Trust, findings: Finding
         registries.check_log_key(b"" if key is None else key.public)
         findings.take(said)
         unusable = f"the replay stopped at {replay.stopped}" if replay.stopped else ""
-        if not unusable and replay.went_on_at is not None:
-            unusable = (
-                f"its journal lost state and went on at entry {replay.went_on_at}; its own rules and sums held, and "
-                "its streams across that break were not compared with its peers'"
-            )
-        if not unusable.startswith("the replay") and replay.book.me != identity:
+        if not unusable and replay.book.me != identity:
             found = replay.book.me.origin
             findings.add("A39", town=town, place="entry 0", expected=f"the journal of {identity.origin}", found=found)
             unusable = f"its journal is that of {found}"
@@ -160,7 +157,7 @@ def _compare(towns: list[Town], sound: dict[str, Town], findings: Findings) -> t
     agreed: list[tuple[Town, Town]] = []
     for one, other in combinations(sound.values(), 2):
         if other.node in one.replay.book.peers or one.node in other.replay.book.peers:
-            both = [compare_stream(one, other, findings), compare_stream(other, one, findings)]
+            both = [compare_streams(one, other, findings), compare_streams(other, one, findings)]
             if all(both):
                 agreed.append((one, other))
             else:
@@ -185,7 +182,9 @@ def _check_peers(sound: dict[str, Town], given: set[Identity], findings: Finding
                 continue
             findings.examine("A48", 2)
             other = town.identity._replace(node=peer.peer, generation=peer.generation)
-            if other not in given:
+            # The journal of a later generation holds what is left of this one.
+            later = sound.get(peer.peer)
+            if other not in given and (later is None or peer.generation not in later.replay.book.began):
                 complete = False
                 findings.add(
                     "A48",
@@ -199,13 +198,15 @@ def _check_peers(sound: dict[str, Town], given: set[Identity], findings: Finding
 
 def _pair(one: Town, other: Town, books: dict[str, Book], cut: dict[str, int]) -> Pair:
     mine, theirs = books[one.node], books[other.node]
+    ends = cut[one.node], cut[other.node]
     return Pair(
         one.node,
         other.node,
         clearing_balance(mine, other.node),
         clearing_balance(theirs, one.node),
-        classify(one, other, mine, payer_end=cut[one.node], payee_end=cut[other.node]),
-        classify(other, one, theirs, payer_end=cut[other.node], payee_end=cut[one.node]),
+        classify(one, other, mine, payee_book=theirs, payer_end=ends[0], payee_end=ends[1]),
+        classify(other, one, theirs, payee_book=mine, payer_end=ends[1], payee_end=ends[0]),
+        forced_minutes(mine, other.node) + forced_minutes(theirs, one.node),
     )
 
 
