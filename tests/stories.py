@@ -182,6 +182,8 @@ def _streams(story: Story, town: Town, barry: Town) -> None:
 def _addresses(story: Story) -> None:
     ask = story.ask
     made = ask("issueAlias", status=201, body={}, account="bryn")
+    ask("listAliases", account="bryn")
+    ask("getAlias", alias=made["alias"])
     ask("getPaymentCode", alias=made["alias"])
     scanned = {"payer": "alys", "payee": {"address": made["address"]}, "minutes": 15, "purpose": "gift"}
     ask("postTransfer", status=201, body=scanned | {"confirmed_by": "receiver"})

@@ -29,6 +29,7 @@ from timebank_contracts.http import (
     PostedMinutes,
     TransferId,
 )
+from timebank_contracts.rules_accounts import ALIASES_MAX
 
 Cursor = Annotated[
     str, Field(max_length=200, description="Where the page ended; opaque.", examples=["bGlzdEFjY291bnRzIGJyeW4"])
@@ -132,6 +133,12 @@ class Alias(Model):
     audience: PeerId | None = None
     address: PaymentAddress | None = None
     """The same for anybody, as one text: what its QR code says."""
+
+
+class Aliases(Model):
+    """Receiving addresses of one account, in order."""
+
+    aliases: list[Alias] = Field(max_length=ALIASES_MAX)
 
 
 class PositionRow(Model):

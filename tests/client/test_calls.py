@@ -104,6 +104,8 @@ def test_whoever_shows_a_code_is_paid_until_they_take_it_back(town: Timebank, ab
     made = town.accounts.issue_alias(people["bryn"])
     assert made.address is not None
     assert made.address.encode() in town.accounts.payment_code(made.alias)
+    assert town.accounts.aliases(people["bryn"]) == [made]
+    assert town.accounts.alias(made.alias) == made
     said = NewTransfer(
         payer=people["alys"],
         payee=Scanned(made.address),

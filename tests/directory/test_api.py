@@ -1,19 +1,18 @@
-"""The directory's HTTP API: enrolment, consent, receiving addresses, roles; nothing personal in a wrong place."""
+"""The directory's HTTP API: enrolment, consent, roles; nothing personal in a wrong place."""
 
 from __future__ import annotations
 
 import io
 import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.directory.forms import NEW, code, enrol, resolve
 from tests.federation.towns import FederatedTown, Network
-from timebank_contracts.problems import MEDIA_TYPE, STATUS
 from timebank_directory.api import BODY_BYTES_MAX, document
 from timebank_kit.logs import JsonFormatter
 from timebank_kit.openapi import document_text
@@ -22,25 +21,6 @@ pytestmark = pytest.mark.slow  # every test opens whole towns
 
 COMMITTED = Path(__file__).parents[2] / "contracts" / "openapi" / "directory.json"
 SEEDED = "Gwenllian"
-NEW: dict[str, Any] = {"handle": "mair", "name": "Mair"}
-
-
-def code(answer: httpx.Response) -> tuple[int, str]:
-    """Status and code of a problem in the one form."""
-    body = answer.json()
-    assert answer.headers["content-type"] == MEDIA_TYPE
-    assert {"type", "title", "detail"} <= body.keys()
-    assert body["status"] == answer.status_code == STATUS[body["code"]]
-    return answer.status_code, body["code"]
-
-
-def enrol(town: FederatedTown, **changes: Any) -> httpx.Response:
-    return town.http.post("/v1/members", json={**NEW, **changes}, headers=town.headers("operate"))
-
-
-def resolve(town: FederatedTown, handle: str, node: str) -> httpx.Response:
-    question = {"handle": handle, "node": node}
-    return town.http.post("/v1/payees/resolve", json=question, headers=town.headers("transfers:write"))
 
 
 def accounts(town: FederatedTown) -> list[str]:
@@ -133,94 +113,6 @@ def test_erasing_forgets_the_person_and_keeps_the_hours(aberdare: FederatedTown)
     assert code(aberdare.http.delete(path, headers=aberdare.headers("operate"))) == (404, "person_unknown")
     assert code(resolve(aberdare, "mair", "aberdare")) == (404, "payee_unknown")
     assert account in accounts(aberdare)
-
-
-def test_without_consent_a_peer_learns_nothing(network: Network, aberdare: FederatedTown) -> None:
-    """The same answer for an unknown handle, one without consent, one erased, and one whose account is closed."""
-    enrol(aberdare, handle="private")
-    erased = aberdare.enrol("erased")
-    closed = aberdare.enrol("closed")
-    aberdare.http.delete(f"/v1/members/{erased}/person", headers=aberdare.headers("operate"))
-    aberdare.ask_ledger("PUT", f"/v1/accounts/{closed}/state", json={"state": "closed"})
-    headers = network["barry"].node_headers(to="aberdare")
-    answers = [
-        aberdare.http.post("/v1/payees", json={"handle": handle}, headers=headers)
-        for handle in ("nobody", "private", "erased", "closed")
-    ]
-    assert code(answers[0]) == (404, "payee_unknown")
-    assert len({answer.content for answer in answers}) == 1
-    assert len({str(sorted(answer.headers.items())) for answer in answers}) == 1
-
-
-def test_consent_can_be_given_and_taken_back(network: Network, aberdare: FederatedTown) -> None:
-    account = enrol(aberdare).json()["account"]
-    path = f"/v1/members/{account}/consent"
-    for consents, status in ((True, 200), (False, 404)):
-        said = {"payable_from_other_towns": consents}
-        assert aberdare.http.put(path, json=said, headers=aberdare.headers("operate")).json() == said
-        assert resolve(network["barry"], "mair", "aberdare").status_code == status
-
-
-def test_an_alias_is_for_the_peer_that_asked_and_no_other_way_in(network: Network, aberdare: FederatedTown) -> None:
-    alias = resolve(network["barry"], "bryn", "aberdare").json()["alias"]
-    account = aberdare.accounts["bryn"]
-    assert alias != account
-    body = {"payer": aberdare.accounts["alys"], "payee": {"node": "aberdare", "alias": alias}, "minutes": 5}
-    answer = aberdare.ask_ledger(
-        "POST", "/v1/transfers", json={**body, "purpose": "gift"}, headers={"Idempotency-Key": "k"}
-    )
-    assert answer.status_code >= 400
-
-
-def test_asking_again_and_again_writes_one_address_a_day(network: Network, aberdare: FederatedTown) -> None:
-    before = aberdare.ledger.writer.tail.length
-    aliases = [resolve(network["barry"], "bryn", "aberdare").json()["alias"] for _ in range(20)]
-    assert (len(set(aliases)), aberdare.ledger.writer.tail.length) == (1, before + 1)
-    network.clock.advance(24 * 3600)
-    assert resolve(network["barry"], "bryn", "aberdare").json()["alias"] not in aliases
-
-
-def test_a_payee_of_another_town_is_asked_for_by_its_node(network: Network, aberdare: FederatedTown) -> None:
-    assert resolve(aberdare, "bryn", "barry").json().keys() == {"node", "alias"}
-    assert code(resolve(aberdare, "nobody", "barry")) == (404, "payee_unknown")
-    assert code(resolve(aberdare, "bryn", "cardiff")) == (404, "payee_unknown")
-    network["barry"].door.is_cut = True
-    assert code(resolve(aberdare, "bryn", "barry")) == (503, "room_away")
-
-
-class Answering(httpx.BaseTransport):
-    """A peer that answers whatever it likes."""
-
-    def __init__(self, answer: Callable[[], httpx.Response]) -> None:
-        self._answer = answer
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._answer()
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        lambda: httpx.Response(200, json={}),
-        lambda: httpx.Response(200, json=[]),
-        lambda: httpx.Response(200, json={"alias": "m-3q5x7"}),
-        lambda: httpx.Response(200, json={"alias": 7}),
-        lambda: httpx.Response(200, text="<html>"),
-        lambda: httpx.Response(200, content=b"[" * 60_000),
-        lambda: httpx.Response(200, content=bytes(1_000_000)),
-        lambda: httpx.Response(401, json={"code": "unauthorised", "detail": "yours"}),
-        lambda: httpx.Response(409, json={"code": "floor", "detail": "yours"}),
-        lambda: httpx.Response(302, headers={"location": "http://127.0.0.1/"}),
-        lambda: httpx.Response(500, text="oops"),
-    ],
-)
-def test_a_peer_that_answers_nonsense_is_away_and_speaks_for_nobody(
-    network: Network, aberdare: FederatedTown, answer: Callable[[], httpx.Response]
-) -> None:
-    network.doors.lines["barry.example"] = Answering(answer)  # type: ignore[assignment]  # a hostile line
-    told = resolve(aberdare, "bryn", "barry")
-    assert code(told) == (503, "room_away")
-    assert "yours" not in told.text
 
 
 ROUTES = [

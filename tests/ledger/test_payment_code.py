@@ -131,6 +131,21 @@ def test_an_address_for_one_town_has_no_code(pair: Pair) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "alias_for_one_town")
 
 
+def test_the_keeper_of_an_account_sees_its_addresses_and_takes_any_of_them_back(pair: Pair) -> None:
+    bryn = person(pair[1], "bryn")
+    path = "/v1/accounts/bryn/aliases"
+    made = [bryn.post(path, body).json() for body in ({}, {"audience": "aberdare"}, {})]
+    assert bryn.get(path).json()["aliases"] == sorted(made, key=lambda one: str(one["alias"]))
+    for one in made:
+        assert bryn.get(f"/v1/aliases/{one['alias']}").json() == one
+        assert person(pair[1], "alys").get(f"/v1/aliases/{one['alias']}").json()["code"] == "forbidden"
+        assert bryn.delete(f"/v1/aliases/{one['alias']}").status_code == 204
+        assert bryn.get(f"/v1/aliases/{one['alias']}").json()["code"] == "alias_unknown"
+    assert bryn.get(path).json()["aliases"] == []
+    assert person(pair[1], "alys").get(path).json()["code"] == "forbidden"
+    assert pair[1].operator().get("/v1/accounts/nobody/aliases").json()["code"] == "account_unknown"
+
+
 def test_a_code_is_for_who_keeps_the_account(town: Town) -> None:
     alias, _ = shown(town, "bryn")
     assert person(town, "alys").get(f"/v1/aliases/{alias}/code").json()["code"] == "forbidden"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import msgspec
@@ -24,6 +24,10 @@ from timebank_client.door import Door
 class _AccountPage(msgspec.Struct, frozen=True, kw_only=True):
     accounts: list[Account]
     next: str | None = None
+
+
+class _Aliases(msgspec.Struct, frozen=True, kw_only=True):
+    aliases: list[Alias]
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +130,14 @@ class Accounts:
             body={} if audience is None else {"audience": audience},
             key=key or self._door.around.new_key(),
         )
+
+    def aliases(self, account: str) -> Sequence[Alias]:
+        """The receiving addresses of an account that were not taken back."""
+        return self._door.ask("listAliases", _Aliases, path={"account": account}).aliases
+
+    def alias(self, alias: str) -> Alias:
+        """A receiving address; raises `NotFound` when it was taken back (`alias_unknown`)."""
+        return self._door.ask("getAlias", Alias, path={"alias": alias})
 
     def payment_code(self, alias: str) -> bytes:
         """The QR code of a receiving address that is for anybody, as SVG, for a screen or for paper.

@@ -18,6 +18,8 @@ ROUTES: Final[dict[str, tuple[str, str]]] = {
     "getStatement": ("GET", "/v1/accounts/{account}/statement"),
     "getTrialBalance": ("GET", "/v1/trial-balance"),
     "issueAlias": ("POST", "/v1/accounts/{account}/aliases"),
+    "listAliases": ("GET", "/v1/accounts/{account}/aliases"),
+    "getAlias": ("GET", "/v1/aliases/{alias}"),
     "getPaymentCode": ("GET", "/v1/aliases/{alias}/code"),
     "revokeAlias": ("DELETE", "/v1/aliases/{alias}"),
     "beginClosing": ("POST", "/v1/accounts/{account}/closing"),

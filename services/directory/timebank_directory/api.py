@@ -33,6 +33,8 @@ from timebank_kit.strict_json import StrictRoute
 from timebank_kit.web import BodyLimit
 
 BODY_BYTES_MAX: Final = 65_536
+TAKEN_BACK_MAX: Final = 32
+"""Addresses of a member for a peer that may be taken back in a year; then the handle leads nowhere until the next."""
 AccountPath = Annotated[str, Path(pattern=asked.ACCOUNT_PATTERN, description="An opaque account id.")]
 router = APIRouter(route_class=StrictRoute)
 
@@ -212,13 +214,28 @@ def give_payee(directory: TheDirectory, request: Request, question: asked.Handle
     person = directory.people.by_handle(question.handle)
     if person is None or not person.payable_from_other_towns:
         raise EdgeProblem("payee_unknown")
-    # One address a day for a peer and a member: asking again and again writes nothing, and a revoked one is replaced.
-    key = f"alias/{asked_by.issuer}/{person.account}/{directory.clock.now().date().isoformat()}"
     try:
-        alias = directory.ledger.issue_alias(person.account, audience=asked_by.issuer, key=key)
+        alias = _address_for(directory, person.account, peer=asked_by.issuer)
     except RoomRefused as refused:
         raise EdgeProblem("payee_unknown") from refused
+    if alias is None:
+        raise EdgeProblem("payee_unknown")
     return asked.GivenAlias(alias=alias)
+
+
+def _address_for(directory: Directory, account: str, *, peer: str) -> str | None:
+    """A member's address for a peer that is good now, or None when too many were taken back this year.
+
+    One a year for a peer and a member, so that asking again and again writes nothing. It is never an address of
+    another origin, such as a claim's: the peer would learn whose that one is.
+    """
+    year = directory.clock.now().year
+    for taken_back in range(TAKEN_BACK_MAX):
+        key = f"handle/{peer}/{account}/{year}/{taken_back}"
+        alias = directory.ledger.issue_alias(account, audience=peer, key=key)
+        if directory.ledger.is_kept(alias):
+            return alias
+    return None
 
 
 # The node ----------------------------------------------------------------------------------------------------------

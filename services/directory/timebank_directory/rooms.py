@@ -52,10 +52,25 @@ class LedgerDoor:
         said = self._post(f"/v1/accounts/{account}/aliases", {} if audience is None else {"audience": audience}, key)
         return _alias(said)
 
-    def _post(self, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._token()}", "Idempotency-Key": key}
+    def is_kept(self, alias: str) -> bool:
+        """Whether an address that was issued is still good: not taken back."""
         try:
-            answer = self._http.post(path, json=body, headers=headers)
+            self._ask("GET", f"/v1/aliases/{alias}")
+        except RoomRefused as refused:
+            if refused.code != "alias_unknown":
+                raise
+            return False
+        return True
+
+    def _post(self, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
+        return self._ask("POST", path, json=body, headers={"Idempotency-Key": key})
+
+    def _ask(
+        self, method: str, path: str, *, json: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token()}"} | (headers or {})
+        try:
+            answer = self._http.request(method, path, json=json, headers=headers)
         except httpx.HTTPError as error:
             raise RoomAway(f"The town's ledger does not answer: {type(error).__name__}.") from error
         said = _object(answer)

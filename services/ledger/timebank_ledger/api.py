@@ -23,6 +23,7 @@ from timebank_kit.problem_answers import EdgeProblem, answer_problems
 from timebank_kit.web import BodyLimit
 from timebank_ledger import (
     api_accounts,
+    api_aliases,
     api_bulk,
     api_claims,
     api_edits,
@@ -57,6 +58,7 @@ ROUTERS = (
     api_money.router,
     api_refunds.router,
     api_accounts.router,
+    api_aliases.router,
     api_edits.router,
     api_statements.router,
     api_feed.router,

@@ -32,8 +32,8 @@ class PayeeItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: f.PaymentAddress | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        said = sum(one is not UNSET for one in (self.account, self.node, self.address))
-        if said != 1 or (self.node is UNSET) != (self.alias is UNSET):
+        unsaid = (self.account is UNSET) + (self.node is UNSET) + (self.address is UNSET)
+        if unsaid != 2 or (self.node is UNSET) != (self.alias is UNSET):
             raise ValueError("A payee is an account, a node and an alias, or an address")
         if self.address is not UNSET:
             read_payment_address(self.address)
