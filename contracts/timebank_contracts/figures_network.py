@@ -14,7 +14,7 @@ from copy import deepcopy
 from itertools import combinations
 from typing import Any, Final
 
-from timebank_contracts.figures_people import withheld
+from timebank_contracts.figures_people import PEOPLE_MIN, withheld
 from timebank_contracts.figures_reciprocity import reciprocity
 
 NETWORK_DOCUMENT: Final = "timebank figures of a network"
@@ -104,9 +104,14 @@ def _pairs(towns: Sequence[dict[str, Any]], flows: dict[tuple[str, str], int]) -
     for one, two in combinations(names, 2):
         out, back = flows.get((one, two), 0), flows.get((two, one), 0)
         if out or back:
-            giving = [people.get((one, two), 0), people.get((two, one), 0)]
-            direct = [2 * max(0, min(out, back)), out + back]
-            rows.append({"towns": [one, two], "minutes": [out, back], "people": giving, "direct": direct})
+            row = {
+                "towns": [one, two],
+                "given_by_first_minutes": out,
+                "given_by_second_minutes": back,
+                "people": {"of_first": people.get((one, two), 0), "of_second": people.get((two, one), 0)},
+                "direct": [2 * max(0, min(out, back)), out + back],
+            }
+            rows.append(row)
     return rows
 
 
@@ -119,17 +124,17 @@ def public_network(document: dict[str, Any]) -> dict[str, Any]:
     gone |= withheld({name: row["people"]["helped"] for name, row in rows.items()})
     for name in gone:
         rows[name].update(dict.fromkeys([*_SUMS, "people"]))
-    ways = {(at, way): count for at, pair in enumerate(found["pairs"]) for way, count in enumerate(pair["people"])}
-    few = withheld({f"{at}.{way}": count for (at, way), count in ways.items()})
-    for at, pair in enumerate(found["pairs"]):
-        if any(f"{at}.{way}" in few for way in (0, 1)) or gone & set(pair["towns"]):
-            pair.update(minutes=None, people=None, direct=None)
+    ways = {f"{at} {side}": count for at, row in enumerate(found["pairs"]) for side, count in row["people"].items()}
+    few = {name.partition(" ")[0] for name in withheld(ways)}
+    for at, row in enumerate(found["pairs"]):
+        if str(at) in few or gone & set(row["towns"]):
+            row.update(dict.fromkeys(["given_by_first_minutes", "given_by_second_minutes", "people", "direct"]))
     product = found["product"]
     cells = withheld({row["by"]: row["people"] for row in product["confirmed_by"]})
     for row in product["confirmed_by"]:
         if row["by"] in cells:
             row.update(minutes=None, people=None)
-    if any(0 < count < 5 for count in product["people"].values()):
+    if any(0 < count < PEOPLE_MIN for count in product["people"].values()):
         product.update(dict.fromkeys([*_SUMS, "not_yet_settled_minutes", "people"]))
         found["thanks"] = dict.fromkeys(found["thanks"])
         found["reciprocity"] = dict.fromkeys(found["reciprocity"])

@@ -13,8 +13,13 @@ from timebank_contracts import entries as e
 from timebank_contracts.book import Book, apply
 from timebank_contracts.checkpoint import cosign, parse_checkpoint
 from timebank_contracts.figures import trial_balance
+from timebank_contracts.figures_document import Cut, town_document
+from timebank_contracts.figures_period import make_period
+from timebank_contracts.figures_public import public_document
+from timebank_contracts.figures_town import town_figures
 from timebank_contracts.moments import parse_time
 from timebank_contracts.note import COSIGNATURE, VerifierKey, open_note
+from timebank_contracts.tiles import root_of_entries
 
 WITNESSES = ("north", "south")
 
@@ -42,6 +47,19 @@ def trial(town: Writer, entries: int) -> dict[str, Any]:
         apply(book, e.decode_entry(raw), read=lambda at: e.decode_entry(town.raws[at]))
     found = trial_balance(book)
     return {**found._asdict(), "rows": [row._asdict() for row in found.rows]}
+
+
+def figures(town: Writer, entries: int, *, public: bool = False) -> dict[str, Any]:
+    """A town's figures after so many entries, as `timebank figures --json` prints them."""
+
+    def read(position: int) -> e.Entry:
+        return e.decode_entry(town.raws[position])
+
+    period = make_period("2025-06-01", "2026-05-31", "Europe/London")
+    found, _ = town_figures(map(e.decode_entry, town.raws[:entries]), period, read)
+    cut = Cut(entries, root_of_entries(town.raws[:entries]).hex())
+    made = town_document(found, origin=town.identity.origin, cut=cut)
+    return public_document(made) if public else made
 
 
 def give_out(network: Network) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from tests.audit.builder import Network, Writer, key
-from tests.audit.given_out import cosign_all, cosigned, policy_text
+from tests.audit.given_out import cosign_all, cosigned, figures, policy_text
 from tests.audit.mutators import MUTATORS, lie
 from tests.audit.mutators_between_towns import accepted
 from tests.audit.season import season
@@ -174,6 +174,23 @@ def figure_rounded_up(network: Network) -> None:
 @lie("A70b")
 def figure_added_wrongly(network: Network) -> None:
     change(network, "figures/trial.json", lambda said: said.update(credit=said["credit"] + 60))
+
+
+@lie("A70c")
+def hours_counted_that_nobody_gave(network: Network) -> None:
+    """O-1."""
+    town = network.towns["caernarfon"]
+    said = figures(town, len(town.raws) - 1)
+    said["product"]["given_minutes"] += 600
+    town.extras["figures/2026.json"] = json.dumps(said).encode()
+
+
+@lie("A70d")
+def figures_of_another_history(network: Network) -> None:
+    town = network.towns["caernarfon"]
+    said = figures(town, len(town.raws))
+    said["cut"]["root"] = "0" * 64
+    town.extras["figures/2026.json"] = json.dumps(said).encode()
 
 
 def change(network: Network, path: str, edit: Any) -> None:

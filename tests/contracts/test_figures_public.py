@@ -75,7 +75,7 @@ def test_towns_and_pairs_of_few_are_withheld_in_a_network() -> None:
     found = public_network(network(aberdare, barry))
     assert found["product"]["given_minutes"] is None
     assert all(row["given_minutes"] is None for row in found["towns"] if row["town"] == "barry")
-    assert found["pairs"][0]["minutes"] is None
+    assert found["pairs"][0]["given_by_first_minutes"] is None
     assert found["reciprocity"]["direct"] is None
 
 

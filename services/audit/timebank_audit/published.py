@@ -1,7 +1,7 @@
 """A36 and A70: what a town gave out about its books, beside what its journal says.
 
     <town>/statements/…json     account statements, as the ledger answers them
-    <town>/figures/…json        trial balances, as the ledger answers them
+    <town>/figures/…json        trial balances, as the ledger answers them; figures, as `timebank figures --json` prints
 
 Of each document only what can be computed is read: account, positions, lines, sums. It is compared, never believed.
 Source: design page 5, A36 and A70; design page 3, "What people do with it".
@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from timebank_audit.bundle import EXTRA_BYTES_MAX
+from timebank_audit.figures_given import GivenFigures, judge_given, kind_of, read_given
 from timebank_audit.findings import Findings
 from timebank_audit.statements import Asked, Line, Statement, statements_of
 from timebank_audit.towns import Town
@@ -76,12 +77,12 @@ def judge_published(town: Town, findings: Findings) -> list[str]:
     """A36, A70 of one town whose journal was replayed to its end; returns what could not be used, as sentences.
 
     Raises:
-        Malformed: a file among them is no statement or trial balance, or there are too many.
+        Malformed: a file among them is no statement, trial balance or document of figures, or there are too many.
     """
     unproven: list[str] = []
     given_out = []
     for name in _names(town, "statements", STATEMENTS_MAX):
-        given = _read(town, f"statements/{name}", _statements)
+        given = _decode(town, f"statements/{name}", _raw(town, f"statements/{name}"), _statements)
         place = f"statements/{name}, account {given.account}"
         if given.to_position > town.size:
             unproven.append(f"{town.node}: {place} goes beyond the export; it was not compared.")
@@ -91,14 +92,22 @@ def judge_published(town: Town, findings: Findings) -> list[str]:
     for (place, given), true in zip(given_out, statements_of(town.entries, asked), strict=True):
         findings.examine("A36")
         _compare_statement(town, given, true, place, findings)
+    figures: list[GivenFigures] = []
     for name in _names(town, "figures", FIGURES_MAX):
-        trial = _read(town, f"figures/{name}", _trial_balances)
+        raw = _raw(town, f"figures/{name}")
+        if kind_of(raw):
+            document = read_given(town, f"figures/{name}", raw, unproven)
+            figures += [] if document is None else [document]
+            continue
+        trial = _decode(town, f"figures/{name}", raw, _trial_balances)
         place = f"figures/{name}, trial balance after {trial.entries} entries"
         if trial.entries > town.size:
             unproven.append(f"{town.node}: {place} goes beyond the export; it was not compared.")
             continue
         findings.examine("A70")
         _compare_trial_balance(town, trial, place, findings)
+    if figures:
+        judge_given(town, figures, findings)
     return unproven
 
 
@@ -109,8 +118,11 @@ def _names(town: Town, folder: str, most: int) -> list[str]:
     return names
 
 
-def _read(town: Town, path: str, decoder: msgspec.json.Decoder[T]) -> T:
-    raw = town.files.read(path, bytes_max=EXTRA_BYTES_MAX) or b""
+def _raw(town: Town, path: str) -> bytes:
+    return town.files.read(path, bytes_max=EXTRA_BYTES_MAX) or b""
+
+
+def _decode(town: Town, path: str, raw: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:

@@ -342,8 +342,10 @@ def demo(
 
 def _mount_audit() -> None:
     from timebank_audit.cli import app as audit_app  # noqa: PLC0415 - needs the base distribution only
+    from timebank_audit.cli_figures import figures  # noqa: PLC0415
 
     app.add_typer(audit_app, name="audit")
+    app.command("figures")(figures)
 
 
 _mount_audit()
