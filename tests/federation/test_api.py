@@ -151,6 +151,15 @@ def test_a_payee_is_asked_for_through_the_town_s_door(network: Network, aberdare
     assert code(aberdare.post("/v1/payees", json={"handle": "bryn"})) == (401, "unauthorised")
 
 
+def test_nobody_but_a_node_of_the_registry_is_told_of_a_handle(network: Network, aberdare: httpx.Client) -> None:
+    """PROTOCOL.md W7: no handle stands in a URL, and none is asked for in public."""
+    found = aberdare.get("/.well-known/webfinger", params={"resource": "acct:bryn@aberdare"})
+    assert code(found) == (404, "not_found")
+    assert code(aberdare.get("/v1/payees", params={"handle": "bryn"})) == (405, "method_not_allowed")
+    client = network["aberdare"].headers("operate", "transfers:write")
+    assert code(aberdare.post("/v1/payees", json={"handle": "bryn"}, headers=client)) == (403, "forbidden")
+
+
 def test_a_body_is_bounded(network: Network, aberdare: httpx.Client) -> None:
     headers = {"Authorization": token(network, by="barry")}
     answer = aberdare.post("/v1/payees", content=bytes(BODY_BYTES_MAX + 1), headers=headers)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 LAST: Final = {
-    "A": 4, "N": 6, "C": 5, "M": 3, "E": 9, "S": 13, "T": 16, "D": 14, "F": 3, "X": 12, "R": 10, "L": 11, "B": 5,
-    "I": 8, "K": 5, "G": 9, "V": 6, "W": 9, "H": 1,
+    "A": 4, "N": 7, "C": 5, "M": 3, "E": 9, "S": 13, "T": 16, "D": 14, "F": 3, "X": 12, "R": 10, "L": 11, "B": 5,
+    "I": 8, "K": 5, "G": 9, "V": 6, "W": 10, "H": 1,
 }  # fmt: skip
 """The number of the last rule under each letter."""
 
@@ -28,6 +28,7 @@ NOT_REACHABLE: Final[dict[str, str]] = {
     "A2": _SCREEN,
     "A3": _SCREEN,
     "A4": _OWN_TOWN,
+    "N7": _SCREEN,
     "M2": _OWN_TOWN,
     "E4": "A node writes no entry of a type that it does not know; the kit reads entries and sends none.",
     "E9": "The kit's towns speak version 1, and there is no other yet.",
@@ -54,5 +55,6 @@ NOT_REACHABLE: Final[dict[str, str]] = {
     **{f"K{number}": _BROKER for number in (1, 2, 3, 4, 5)},
     "W8": _OWN_CLIENTS,
     "W9": _OWN_CLIENTS,
+    "W10": _RETURNING,
 }
 """Why a rule cannot be examined from outside."""
