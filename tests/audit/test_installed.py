@@ -94,6 +94,9 @@ def test_every_verb_of_the_auditor_is_there(python: Path, tmp_path: Path) -> Non
     ):
         done = run(python, "-c", _TELL, "audit", *words, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
+    done = run(python, "-c", _TELL, "figures", "b.tbaudit", "--csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not set(BARRED) & set(done.stderr.rpartition("IMPORTED")[2].split())
 
 
 def test_a_command_of_the_servers_says_what_to_install(python: Path, tmp_path: Path) -> None:

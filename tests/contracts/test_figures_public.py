@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from contracts.vectors.paper_town import talk, two_towns
 from tests.contracts.figures_of import add_programme, document, make_town, network, send_service, serve
 from timebank_contracts.figures_document import first_difference
+from timebank_contracts.figures_label import Label
 from timebank_contracts.figures_network import public_network
 from timebank_contracts.figures_people import withheld
 from timebank_contracts.figures_public import public_document
@@ -90,3 +92,26 @@ def test_the_first_difference_of_two_documents_is_named() -> None:
     assert first_difference({"a": one["thanks"]}, {})[0] == "a"  # type: ignore[index]  # there is one
     assert first_difference([1], [1, 2]) == ("", "[1]", "[1, 2]")
     assert first_difference({"a": 1}, {"a": True}) == ("a", "1", "True")
+
+
+def test_the_page_of_definitions_names_every_figure_in_both_languages() -> None:
+    town = make_town(*MANY)
+    serve(town, "m0", "m1", 60, programme="garddio")
+    found = document(town)
+    tables = [found["product"], found["reciprocity"], found["reciprocity"]["people"], found["thanks"]]
+    names = {name for table in tables for name in table}
+    names |= {
+        "rho",
+        "beta",
+        "design",
+        "independence",
+        "minutes_for_spent",
+        "elsewhere_minutes",
+        "not_yet_settled_minutes",
+    }
+    text = (Path(__file__).parents[2] / "docs/figures.md").read_text("utf-8")
+    english, _, welsh = text.partition("\n# Beth yw ystyr yr oriau\n")
+    for language in (english, welsh):
+        assert [name for name in sorted(names) if f"`{name}`" not in language] == []
+        for label in get_args(Label):
+            assert f"\n| {label}" in language
