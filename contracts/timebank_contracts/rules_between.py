@@ -143,10 +143,12 @@ def _payee_of(book: Book, peer: PeerState, data: m.Sent) -> Account | None:
 
 def _credited(book: Book, peer: PeerState, data: m.Sent, read: Read) -> Account:
     """Whom a recovered decision credited: who holds the address, or paid what is given back; else what was lost."""
-    if data.refunds is not UNSET:
-        return payer_of(book, peer, data, read) or book.accounts[LOST]
     alias = None if data.payee is UNSET else book.aliases.get(data.payee)
-    return book.accounts[LOST if alias is None else alias.account]
+    found = None if alias is None else book.accounts[alias.account]
+    if data.refunds is not UNSET:
+        found = payer_of(book, peer, data, read)
+    # Who left meanwhile had nothing then, and an account that is closed stays at 0.
+    return book.accounts[LOST] if found is None or found.state == "closed" else found
 
 
 def _is_claimed(book: Book, peer: PeerState, claim: str, account: Account) -> bool:

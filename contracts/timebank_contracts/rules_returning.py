@@ -24,7 +24,7 @@ from timebank_contracts.amounts import LIMIT_MAX
 from timebank_contracts.errors import Malformed, Refusal
 from timebank_contracts.keys import b64_decode
 from timebank_contracts.merkle import EMPTY_ROOT
-from timebank_contracts.names import Identity, TransferName, parse_transfer, transit
+from timebank_contracts.names import Identity, TransferName, federated_transfer, parse_transfer, transit
 from timebank_contracts.rules_accounts import RULES_VERSION, no_postings
 from timebank_contracts.rules_accounts import node_opened as node_first_opened
 from timebank_contracts.rules_claims import end_claim
@@ -159,6 +159,10 @@ def message_recovered(book: Book, entry: e.MessageRecoveredEntry) -> None:
     expected = (book.me.node, peer.peer, m.message_id(peer.peer, returning.generation, position))
     if (message.source, message.subject, message.id) != expected:
         raise Refusal("segment_invalid", f"Expected was the message {expected[2]}.")
+    if isinstance(message, m.TransferSentMessage | m.ClaimMadeMessage):
+        name = message.data.transfer if isinstance(message, m.TransferSentMessage) else message.data.claim
+        if name != federated_transfer(book.me.node, returning.generation, peer.peer, position):
+            raise Refusal("segment_invalid", "The id of what is recovered is its position in its stream.")
     chain = chain_next(returning.said.chain, raw)
     if position == pending.until and chain != pending.head:
         raise Refusal("segment_invalid", "The messages do not fold to the head that was signed.")
@@ -205,6 +209,8 @@ def _sent_again(book: Book, peer: PeerState, entry: e.MessageRecoveredEntry, dat
     payer = book.accounts.get(payer_id)
     if payer is None or minutes != -data.minutes or payer.kind not in PAYABLE_KINDS | {"pot", LOST}:
         raise Refusal("posting_invalid", "The payer is who its tag names, or the account of what was lost.")
+    if payer.state == "closed":
+        raise Refusal("posting_invalid", "Who left meanwhile stays at 0: the account of what was lost pays.")
     claim = "" if data.claim is UNSET else data.claim
     claimed = book.claims.get(claim)
     payer.balance -= data.minutes

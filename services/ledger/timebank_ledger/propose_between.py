@@ -140,7 +140,7 @@ def end_claim(book: Book, command: c.EndClaim, head: dict[str, Any]) -> e.Entry:
 def thank(book: Book, command: c.GiveThanks, head: dict[str, Any], cite: Read) -> e.ThanksGivenEntry:
     """Thanks for a transfer; the other side's town is told when it is another."""
     began = cite(command.position) if command.position < book.n else None
-    name = began.data.peer if isinstance(began, e.TransferSent) else None
+    name = began.data.peer if isinstance(began, e.TransferSent | e.MessageRecoveredEntry) else None
     if isinstance(began, e.TransferReceived):
         name = str(began.by.id)
     out = UNSET

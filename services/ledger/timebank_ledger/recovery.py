@@ -31,7 +31,8 @@ def is_of_the_past(book: Book, segment: Segment) -> bool:
         return True
     peer = book.peers.get(said.from_)
     returning = None if peer is None else peer.returning
-    if returning is None or returning.takes or said.count:
+    if returning is None or returning.takes or said.count or said.registry < book.previous.registry:
+        # Said before its peer.generation_closed: it may apply more of the old generation yet.
         return False
     return said.heard.generation == returning.generation
 
@@ -91,7 +92,9 @@ def _message(
     head: dict[str, Any] = {"n": book.n, "time": now, "by": by, "in_": Raw(raw)}
     if isinstance(message, m.TransferSentMessage):
         said = message.data
-        postings = [(payers.get(said.transfer, LOST), -said.minutes), (transit(peer), said.minutes)]
+        payer = book.accounts.get(payers.get(said.transfer, LOST))
+        name = LOST if payer is None or payer.state == "closed" else payer.account
+        postings = [(name, -said.minutes), (transit(peer), said.minutes)]
         return e.MessageRecoveredEntry(**head, data=e.MessageRecovered(peer=peer), postings=postings)
     alias = book.aliases.get(message.data.giver) if isinstance(message, m.ClaimMadeMessage) else None
     account = UNSET if alias is None else alias.account
