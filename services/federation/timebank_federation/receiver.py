@@ -190,9 +190,11 @@ class Receiver:
             # This node is still putting back what it lost: the peer's messages are pulled when that is done.
             return taken._replace(outcome="recovering")
         self.high[peer.node] = taken.high
-        if taken.outcome in _JUDGED or taken.code == "stream_frozen":
+        heard = segment.statement.heard
+        is_of_now = heard.generation == self._identity.generation
+        if is_of_now and (taken.outcome in _JUDGED or taken.code == "stream_frozen"):
             known = taken.outcome == "duplicate" and segment.statement.count > 0
-            self._sender.contact(peer.node, segment.statement.heard.n, known=known)
+            self._sender.contact(peer.node, heard.n, known=known)
         if taken.outcome in ("unsigned", "refused", "frozen"):
             self.refused[peer.node] += 1
             self._put_away(raw, taken.code or taken.outcome, taken.detail or "")

@@ -84,7 +84,11 @@ class Recovery:
             if raw is None:
                 return count
             try:
-                is_last_word = parse_segment(raw).statement.from_ == peer.node
+                statement = parse_segment(raw).statement
+                is_last_word = statement.from_ == peer.node
+                if {statement.from_, statement.to} != {peer.node, lost.node}:
+                    # What it did not get itself proves nothing about what happened between others.
+                    return self._no(peer.node, "It concerns another town than the one that was asked.", count)
                 said = self._ledger.take_segment(raw)
             except (Malformed, LedgerRefused) as wrong:
                 return self._no(peer.node, str(wrong), count)

@@ -104,6 +104,8 @@ class Sender:
         self._is_loaded = False
         self.identity: Identity | None = None
         self.position = -1
+        self.registry = 0
+        """The version that the journal had accepted when the streams were loaded."""
         self.ended: Counter[str] = Counter()
         """Transfers to other towns that ended since the start: `settled`, `returned`."""
         self.peers: dict[str, PeerStreams] = {}
@@ -124,6 +126,7 @@ class Sender:
         with self._lock:
             self.identity = Identity(**said["identity"])
             self.position = said["position"] - 1
+            self.registry = said["registry"]["version"]
             for stream in said["streams"]:
                 self._load_peer(stream)
             self._is_loaded = True
@@ -320,7 +323,8 @@ class Sender:
             after=after,
             messages=messages,
             heard=present if heard is None else heard,
-            registry=self._registry_version(),
+            # Never a later one than `heard` is by: who reads it takes the heard of a closed generation for the last one.
+            registry=min(self.registry, self._registry_version()),
             size=checkpoint.size,
             root=checkpoint.root,
             key=key,
@@ -368,7 +372,7 @@ class Sender:
 
 
 def _changes_streams(entry: Outline) -> bool:
-    """Whether a peer's generation ended, what we lost with it came back, or what was sent to a closed peer."""
-    if entry.type in ("peer.generation_closed", "segment.recovered", "stream.recovered"):
+    """Whether a registry came, a peer's generation ended, what we lost came back, or what was sent to a closed peer."""
+    if entry.type in ("registry.accepted", "peer.generation_closed", "segment.recovered", "stream.recovered"):
         return True
     return entry.type == "transfer.returned" and entry.in_ is UNSET
