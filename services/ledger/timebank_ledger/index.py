@@ -32,7 +32,7 @@ from timebank_kit.journal import Journal, JournalTrouble
 from timebank_ledger.index_rows import OPENED, Began, Earlier, Rows, began_by, rows_of
 from timebank_ledger.index_store import open_engine
 
-VERSION: Final = 8
+VERSION: Final = 9
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
 CHUNK_ENTRIES: Final = 1_024
 

@@ -55,6 +55,30 @@ class Earlier:
     """By transfer on its way to another town: who pays, for those that are remembered; the others are looked up."""
     claims: dict[str, list[str]] = field(default_factory=dict)
     """By claim across towns: the accounts here that it concerns, for those that are remembered."""
+    _fresh_sent: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    _fresh_begun: dict[str, int] = field(default_factory=dict)
+
+    def begin_chunk(self) -> None:
+        """What the last chunk brought is in the tables now."""
+        self._fresh_sent.clear()
+        self._fresh_begun.clear()
+
+    def note(self, outs: Iterable[dict[str, Any]], subjects: Iterable[str], position: int) -> None:
+        """An entry of this chunk sends these, and is about these: both are asked for before the tables have them."""
+        for out in outs:
+            self._fresh_sent[out["peer"], out["generation"], out["n"]] = position
+        for subject in subjects:
+            self._fresh_begun.setdefault(subject, position)
+
+    def sent_at(self, peer: str, generation: str, n: int) -> int | None:
+        """As `sent`, and of this chunk too."""
+        found = self._fresh_sent.get((peer, number_of(generation), n))
+        return self.sent(peer, generation, n) if found is None else found
+
+    def begun_at(self, subject: str) -> int | None:
+        """As `begun`, and of this chunk too."""
+        found = self.begun(subject)
+        return self._fresh_begun.get(subject) if found is None else found
 
     def claimed(self, claim: str) -> list[str]:
         """The accounts of this town that a claim concerns."""
@@ -64,15 +88,18 @@ class Earlier:
         if name.peer is None:
             position: int | None = name.position
         else:
-            position = self.begun(claim) or self.sent(name.peer, name.generation, name.position)
-        return [] if position is None else _concerned(self.read(position), self)
+            position = self.sent_at(name.peer, name.generation, name.position)
+            position = self.begun_at(claim) if position is None else position
+        entry = None if position is None else self.read(position)
+        # A peer may end what never was a claim: the first entry about that is of no account, and no beginning.
+        return _concerned(entry, self) if isinstance(entry, _BEGINS_CLAIM) else []
 
     def payer(self, transfer: str) -> str | None:
         """Who pays a transfer that was sent to another town; asked once, when it is decided."""
         if (remembered := self.payers.pop(transfer, None)) is not None:
             return remembered
         name = parse_transfer(transfer)
-        position = None if name.peer is None else self.sent(name.peer, name.generation, name.position)
+        position = None if name.peer is None else self.sent_at(name.peer, name.generation, name.position)
         entry = None if position is None else self.read(position)
         return _payer(entry) if isinstance(entry, e.TransferSent | e.MessageRecoveredEntry) else None
 
@@ -100,6 +127,7 @@ def rows_of(
     for remembered in (earlier.payers, earlier.claims):
         if len(remembered) > REMEMBERED_MAX:
             remembered.clear()
+    earlier.begin_chunk()
     for entry in entries:
         if isinstance(entry, e.NodeOpened):
             began.append(began_by(entry))
@@ -117,13 +145,16 @@ def rows_of(
             earlier.payers[transfer] = _payer(entry)
         if (claim := _claim_begun(entry, message)) is not None:
             earlier.claims[claim] = _concerned(entry, earlier)
+        outs = []
         if message is not None:
             assert entry.out is not UNSET
-            rows.outs.append(_out(identity, heads, message.subject, bytes(entry.out), entry.n))
+            outs.append(_out(identity, heads, message.subject, bytes(entry.out), entry.n))
         if isinstance(entry, e.MessageRecoveredEntry):
-            rows.outs.append(_out_of_before(entry))
-        for subject in _subjects(entry, transfer):
-            rows.subjects.append({"subject": subject, "position": entry.n, "type": e.entry_type(entry)})
+            outs.append(_out_of_before(entry))
+        subjects = _subjects(entry, transfer)
+        rows.outs += outs
+        rows.subjects += [{"subject": subject, "position": entry.n, "type": kind} for subject in subjects]
+        earlier.note(outs, subjects, entry.n)
     return rows, heads, began
 
 
@@ -137,6 +168,11 @@ def _claim_begun(entry: e.Entry, message: m.AnyMessage | None) -> str | None:
     """The claim across towns that an entry begins here."""
     if isinstance(entry, e.ClaimReceived):
         return entry.data.claim
+    if isinstance(entry, e.MessageRecoveredEntry):
+        assert entry.in_ is not UNSET, "a message was recovered"
+        message = m.decode_message(bytes(entry.in_))
+    elif isinstance(entry, e.MessageRepeatedEntry):
+        return None  # It began where it was said first.
     return message.data.claim if isinstance(message, m.ClaimMadeMessage) else None
 
 
@@ -231,9 +267,9 @@ def _thanked(entry: e.ThanksGivenEntry, thanks: e.ThanksGiven, earlier: Earlier)
     if thanks.position is not UNSET:
         position: int | None = thanks.position
     elif name.peer == entry.by.id:
-        position = earlier.sent(name.peer, name.generation, name.position)
+        position = earlier.sent_at(name.peer, name.generation, name.position)
     else:
-        position = earlier.begun(thanks.transfer)
+        position = earlier.begun_at(thanks.transfer)
     began = None if position is None else earlier.read(position)
     if began is None or began.postings is UNSET:
         return []
@@ -274,6 +310,7 @@ def stream_start(identity: Identity, peer: str) -> bytes:
     return chain_start(network=identity.network, sender=identity.node, generation=identity.generation, receiver=peer)
 
 
+_BEGINS_CLAIM = e.ClaimMadeEntry | e.ClaimSentEntry | e.ClaimReceived | e.MessageRecoveredEntry
 _NAMING = e.TransferReceived | e.TransferRejected | e.TransferSettled | e.TransferReturned | e.TransferReversed
 
 
