@@ -17,6 +17,7 @@ from timebank_contracts.names import parse_origin
 from timebank_contracts.note import (
     COSIGNATURE,
     ED25519,
+    SIGNATURES_MAX,
     TIME_MAX,
     VerifierKey,
     cosigned_bytes,
@@ -94,6 +95,25 @@ def cosign(checkpoint: Checkpoint, *, name: str, key: SigningKey, at_seconds: in
     assert 0 <= at_seconds <= TIME_MAX, "a time that the format can hold"
     signature = key.sign(cosigned_bytes(checkpoint_text(checkpoint), at_seconds))
     return signature_line(VerifierKey(name, key.public, COSIGNATURE), at_seconds.to_bytes(8, "big") + signature)
+
+
+def with_cosignatures(note: bytes, others: Iterable[bytes]) -> bytes:
+    """A note with the lines that other notes of the very same text have, one for each name; nothing is verified.
+
+    Args:
+        note: a checkpoint's note; its own lines stay first.
+        others: notes; of one name the first line that is met is taken, and lines over other texts are left.
+    """
+    text, blank, own = note.rpartition(b"\n\n")
+    lines = [line for line in own.split(b"\n") if line]
+    names = {line.split(b" ")[1] for line in lines}
+    for other in others:
+        same, _, added = other.rpartition(b"\n\n")
+        for line in added.split(b"\n") if same == text else ():
+            if line and line.split(b" ")[1] not in names and len(lines) < SIGNATURES_MAX:
+                names.add(line.split(b" ")[1])
+                lines.append(line)
+    return text + blank + b"".join(line + b"\n" for line in lines)
 
 
 def open_cosignatures(raw: bytes, key: VerifierKey, witnesses: Iterable[VerifierKey]) -> dict[VerifierKey, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +17,7 @@ from timebank_audit.cli import app
 from timebank_audit.collect import collect
 from timebank_audit.doors import NodeAway, NodeDoor
 from timebank_audit.edge import Unsound
+from timebank_contracts.checkpoint import Checkpoint, cosign, open_checkpoint, sign_checkpoint
 from timebank_contracts.errors import Malformed
 from timebank_contracts.note import VerifierKey
 from timebank_contracts.tiles import TileName, encode_bundle, parse_tile_path
@@ -30,6 +31,8 @@ class PaperDoor:
         self.raws = list(town.raws)
         self.asked: list[TileName] = []
         self.answers = 1_000
+        self.notes: list[bytes] = []
+        self.others: list[bytes] = []
 
     def checkpoint(self) -> bytes:
         return self.town.note()
@@ -44,6 +47,12 @@ class PaperDoor:
     def registry(self, version: int) -> bytes | None:
         return self.town.registries.get(version)
 
+    def cosigned(self) -> list[bytes]:
+        return self.notes
+
+    def held(self, origins: Collection[str]) -> list[bytes]:
+        return self.others
+
 
 def long_town(size: int) -> Writer:
     town = Network("aberdare").towns["aberdare"]
@@ -54,6 +63,12 @@ def long_town(size: int) -> Writer:
 
 def vkey(town: Writer) -> VerifierKey:
     return VerifierKey(town.identity.origin, town.log_key.public)
+
+
+def line_of(town: Writer) -> bytes:
+    """A cosignature of the town's checkpoint."""
+    checkpoint = open_checkpoint(town.note(), vkey(town))
+    return cosign(checkpoint, name="w1", key=key("witness"), at_seconds=1_800_000_000)
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
@@ -123,6 +138,32 @@ def test_another_key_collects_nothing(tmp_path: Path) -> None:
     assert not list((tmp_path / "a").iterdir())
 
 
+def test_cosignatures_and_what_the_source_holds_of_other_logs_are_taken_too(tmp_path: Path) -> None:
+    town = long_town(300)
+    door = PaperDoor(town)
+    line = line_of(town)
+    door.notes = [town.note() + line]
+    other = Checkpoint("timebank.example/barry/g1", 7, bytes(32))
+    door.others = [sign_checkpoint(other, key("barry")), town.note()]
+    collect(door, tmp_path / "a", vkey(town))
+    assert (tmp_path / "a/checkpoint").read_bytes() == town.note() + line
+    assert [path.name[:2] for path in (tmp_path / "a/notes").iterdir()] == ["7-"]
+    town.give(1)
+    later = PaperDoor(town)
+    later.notes = door.notes
+    collect(later, tmp_path / "b", vkey(town), only_cosigned=True)
+    assert (tmp_path / "b/checkpoint").read_bytes() == door.notes[0]
+    collect(later, tmp_path / "a", vkey(town))
+    assert (tmp_path / "a/checkpoint").read_bytes() == town.note()
+    [kept] = (tmp_path / "a/checkpoints").iterdir()
+    assert kept.read_bytes() == door.notes[0]
+    with pytest.raises(Malformed, match="come again"):
+        collect(later, tmp_path / "a", vkey(town), only_cosigned=True)
+    later.notes = []
+    with pytest.raises(Malformed, match="no checkpoint that a witness"):
+        collect(later, tmp_path / "c", vkey(town), only_cosigned=True)
+
+
 def test_files_and_bundles_are_collected_as_well(tmp_path: Path) -> None:
     network = season()
     out = network.export(tmp_path / "out")
@@ -150,6 +191,10 @@ def serving(town: Writer, *, secret: bytes = b"token-1") -> Iterator[str]:
             elif self.path.startswith("/.well-known/timebank/registry/"):
                 found = door.registry(int(self.path.rsplit("/", 1)[1]))
                 self.say(200 if found else 404, found or b"")
+            elif self.path == "/v1/cosigned":
+                self.say(200, door.checkpoint() + line_of(town))
+            elif self.path.startswith("/witnessed/"):
+                self.say(404, b"")
             elif self.path.startswith("/large"):
                 self.say(200, b"x" * 200_000)
             elif self.path.startswith("/moved"):
@@ -195,6 +240,8 @@ def test_a_node_is_collected_by_a_client_with_its_secret_or_a_token(tmp_path: Pa
     with serving(town) as url:
         code, printed = run("collect", url, *words, "--client", "auditor", "--secret-file", secret)
         assert code == 0, printed
+        [taken] = (tmp_path / "mine").glob("*/checkpoint")
+        assert taken.read_bytes() == town.note() + line_of(town)
         assert run("collect", url, *words, "--token-file", token)[0] == 0
         assert run("collect", url, *words)[0] == 2
         secret.chmod(0o644)

@@ -113,6 +113,8 @@ def test_a_witness_is_added_goes_away_comes_back_and_stops_a_town_that_was_resto
     try:
         until(lambda: cosigned() == length(), seconds=90, what="the newest checkpoint is cosigned")
         aberdare.stop()
+        said = timebank("node", "export", aberdare.town.home, tmp_path / "exported" / "aberdare", seconds=60)
+        assert "cosigned by 1 witness." in said.stdout, said.stdout + said.stderr
         shutil.copytree(aberdare.town.home, tmp_path / "backup")
         aberdare.start()
         aberdare.wait_ready()

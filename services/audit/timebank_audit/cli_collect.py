@@ -34,6 +34,7 @@ def collect(
     secret_file: Annotated[Path | None, typer.Option(help="Its secret, readable by nobody else.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="A token, in place of a client.")] = None,
     directory: Annotated[str | None, typer.Option(help="The directory's address, where it has another.")] = None,
+    cosigned: Annotated[bool, typer.Option("--cosigned", help="Up to what most witnesses cosigned.")] = False,
     vkey: Vkeys = None,
     policy: Policy = None,
 ) -> None:
@@ -44,11 +45,13 @@ def collect(
     with ended_by_exit_code():
         trust = trust_of(vkey or [], policy)
         if source.startswith(("http://", "https://")):
-            _collect(_node(source, directory, client, secret_file, token_file), into, trust, own=None)
+            _collect(
+                _node(source, directory, client, secret_file, token_file), into, trust, own=None, only_cosigned=cosigned
+            )
         else:
             given, _ = find_towns([Path(source)])
             for files in given:
-                _collect(FilesDoor(files), into, trust, own=files)
+                _collect(FilesDoor(files), into, trust, own=files, only_cosigned=cosigned)
 
 
 def _node(
@@ -73,7 +76,7 @@ def _secret(path: Path) -> str:
     return text
 
 
-def _collect(door: LogDoor, into: Path, trust: Trust, *, own: TownFiles | None) -> None:
+def _collect(door: LogDoor, into: Path, trust: Trust, *, own: TownFiles | None, only_cosigned: bool) -> None:
     origin = parse_checkpoint(open_note(door.checkpoint(), []).text).origin
     identity = parse_origin(origin)
     generation = "" if identity.generation == "g1" else f".{identity.generation}"
@@ -81,7 +84,13 @@ def _collect(door: LogDoor, into: Path, trust: Trust, *, own: TownFiles | None) 
     key = _key(origin, folder, trust, own)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(identity.node, total=None)
-        done = take(door, folder, key, progress=lambda have, size: bar.update(task, completed=have, total=size))
+        done = take(
+            door,
+            folder,
+            key,
+            only_cosigned=only_cosigned,
+            progress=lambda have, size: bar.update(task, completed=have, total=size),
+        )
     _say(done, folder)
 
 

@@ -2,8 +2,9 @@
 
     checkpoint ── signed? ──▶ bundles that are not here yet ──▶ tree over all ── the signed root? ──▶ tiles, checkpoint
 
-A run that was cut off is finished by the next one. The checkpoint is written last, and the one before is kept among
-`checkpoints`: a log that does not continue what was collected leaves its new checkpoint as `contradiction`.
+A run that was cut off is finished by the next one. The checkpoint is written last, with the cosignatures that are over
+it. Earlier ones, and what witnesses cosigned of them, are kept among `checkpoints`; what the source holds of other logs
+among `notes`: `verify` judges them. A log that does not continue what was collected leaves a `contradiction`.
 Source: design page 5, `collect`; PROTOCOL.md G4 to G9.
 """
 
@@ -14,17 +15,20 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from timebank_audit.doors import LogDoor
 from timebank_audit.edge import Unsound
 from timebank_audit.files import TownFiles
 from timebank_audit.log import BUNDLE_BYTES_MAX, ENTRIES_MAX
+from timebank_contracts import dsse
 from timebank_contracts import entries as e
-from timebank_contracts.checkpoint import Checkpoint, open_checkpoint
+from timebank_contracts.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, with_cosignatures
 from timebank_contracts.errors import Malformed
 from timebank_contracts.log_files import LogFiles, registry_path
-from timebank_contracts.note import NOTE_BYTES_MAX, VerifierKey
+from timebank_contracts.names import Identity
+from timebank_contracts.note import NOTE_BYTES_MAX, VerifierKey, open_note
+from timebank_contracts.registry import PAYLOAD_TYPE, REGISTRY_BYTES_MAX, read_registry
 from timebank_contracts.tiles import (
     TILE_WIDTH,
     TileName,
@@ -37,6 +41,8 @@ from timebank_contracts.tiles import (
 
 Progress = Callable[[int, int], None]
 """Told the entries that are there, and those that there are."""
+ORIGINS_MAX: Final = 100
+"""So many logs is a node asked about that may be their witness."""
 _CITES = b'"type":"registry.accepted"'
 
 
@@ -51,13 +57,21 @@ class Collected(NamedTuple):
     """Registry versions that the journal accepted and the source does not give."""
 
 
-def collect(door: LogDoor, folder: Path, vkey: VerifierKey, *, progress: Progress = lambda *_: None) -> Collected:
+def collect(
+    door: LogDoor,
+    folder: Path,
+    vkey: VerifierKey,
+    *,
+    only_cosigned: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Collected:
     """Bring a town's folder up to date.
 
     Args:
         door: gives the parts of the log.
         folder: the town's own; made when it is missing.
         vkey: the log's verifier key, obtained elsewhere.
+        only_cosigned: up to the checkpoint that most witnesses cosigned, in place of the newest.
         progress: called after every bundle.
 
     Raises:
@@ -69,10 +83,14 @@ def collect(door: LogDoor, folder: Path, vkey: VerifierKey, *, progress: Progres
     files = TownFiles(folder)
     old_note = files.peek("checkpoint", bytes_max=NOTE_BYTES_MAX)
     before = None if old_note is None else open_checkpoint(old_note, vkey)
-    note = door.checkpoint()
+    # Before the checkpoint is: a log that grows meanwhile was not cosigned beyond it.
+    cosigned = [note for note in door.cosigned() if _said(note).origin == vkey.name and _is_own(note, vkey)]
+    note = _chosen(door.checkpoint(), cosigned, vkey, only_cosigned=only_cosigned)
     now = open_checkpoint(note, vkey)
     if now.size > ENTRIES_MAX:
         raise Malformed(f"The checkpoint counts {now.size} entries; at most {ENTRIES_MAX} can be collected.")
+    if only_cosigned and before is not None and now.size < before.size:
+        raise Malformed(f"{before.size} entries lie here, and witnesses cosigned {now.size} so far: come again later.")
     if before is not None and (now.size < before.size or (now.size == before.size and now.root != before.root)):
         _contradicts(folder, note, f"it shows {now.size} entries, and {before.size} were collected")
     taken = _take_bundles(door, files, folder, now, progress)
@@ -84,11 +102,49 @@ def collect(door: LogDoor, folder: Path, vkey: VerifierKey, *, progress: Progres
     if log.root != now.root or not grew:
         _judge(folder, files, before, note)
     missing = _take_registries(door, files, folder, now.size)
-    if old_note is not None and before is not None and before != now:
-        _write(folder, f"checkpoints/{before.size}-{sha256(old_note).hexdigest()[:8]}", old_note)
+    earlier = cosigned if old_note is None else [*cosigned, old_note]
+    for one in earlier:
+        if _said(one) != now and not (only_cosigned and _said(one).size > now.size):
+            _write(folder, _path_of("checkpoints", one), one)
+    for other in door.held(_origins(files, now.origin)):
+        if _said(other).origin != now.origin:
+            _write(folder, _path_of("notes", other), other)
     _write(folder, "vkey", f"{vkey.text}\n".encode())
-    _write(folder, "checkpoint", note)
+    _write(folder, "checkpoint", with_cosignatures(note, earlier))
     return Collected(before, now, taken, missing)
+
+
+def _chosen(newest: bytes, cosigned: list[bytes], vkey: VerifierKey, *, only_cosigned: bool) -> bytes:
+    """The note up to which the log is taken."""
+    if not only_cosigned:
+        return newest
+    whole = [with_cosignatures(note, cosigned) for note in cosigned if open_note(note, [vkey]).unknown]
+    if not whole:
+        raise Malformed("The source shows no checkpoint that a witness cosigned; leave out --cosigned.")
+    return max(whole, key=lambda note: (note.count(b"\n"), _said(note).size))
+
+
+def _said(note: bytes) -> Checkpoint:
+    return parse_checkpoint(open_note(note, []).text)
+
+
+def _is_own(note: bytes, vkey: VerifierKey) -> bool:
+    return bool(open_note(note, [vkey]).signed_by)
+
+
+def _path_of(folder: str, note: bytes) -> str:
+    return f"{folder}/{_said(note).size}-{sha256(note).hexdigest()[:8]}"
+
+
+def _origins(files: TownFiles, own: str) -> list[str]:
+    """The other logs that the newest registry here names."""
+    versions = [int(name[:-5]) for name in files.names("registry") if name[:-5].isdecimal()]
+    raw = files.peek(registry_path(max(versions)), bytes_max=REGISTRY_BYTES_MAX) if versions else None
+    if raw is None:
+        return []
+    registry = read_registry(dsse.open_payload(raw, payload_type=PAYLOAD_TYPE))
+    found = [Identity(registry.network, node.node, node.generation).origin for node in registry.nodes]
+    return [origin for origin in found if origin != own][:ORIGINS_MAX]
 
 
 def _take_bundles(door: LogDoor, files: TownFiles, folder: Path, now: Checkpoint, progress: Progress) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from time import monotonic
 from typing import Final, Protocol
@@ -17,11 +17,13 @@ from urllib.parse import urlencode, urlsplit
 
 from timebank_audit.files import TownFiles
 from timebank_audit.log import BUNDLE_BYTES_MAX, read_tile
+from timebank_audit.past import NOTES_MAX
 from timebank_contracts.errors import Malformed
 from timebank_contracts.log_files import registry_path
 from timebank_contracts.note import NOTE_BYTES_MAX
 from timebank_contracts.registry import REGISTRY_BYTES_MAX
 from timebank_contracts.tiles import TileName, tile_path
+from timebank_contracts.witness_request import witnessed_path
 
 ANSWER_SECONDS: Final = 30.0
 """For each step of an answer."""
@@ -44,6 +46,12 @@ class LogDoor(Protocol):
 
     def registry(self, version: int) -> bytes | None: ...
 
+    def cosigned(self) -> list[bytes]:
+        """Earlier or cosigned checkpoints of this log, as notes."""
+
+    def held(self, origins: Collection[str]) -> list[bytes]:
+        """Checkpoints of other logs that are held there, as notes."""
+
 
 class FilesDoor:
     """A log that lies in files: an export, a bundle, or what was collected before."""
@@ -62,6 +70,18 @@ class FilesDoor:
 
     def registry(self, version: int) -> bytes | None:
         return self._files.peek(registry_path(version), bytes_max=REGISTRY_BYTES_MAX)
+
+    def cosigned(self) -> list[bytes]:
+        return [self.checkpoint(), *self._notes("checkpoints")]
+
+    def held(self, origins: Collection[str]) -> list[bytes]:
+        return self._notes("notes")
+
+    def _notes(self, folder: str) -> list[bytes]:
+        names = self._files.names(folder)
+        if len(names) > NOTES_MAX:
+            raise Malformed(f"{self._files.store.name}/{folder} holds more than {NOTES_MAX} notes.")
+        return [self._files.peek(f"{folder}/{name}", bytes_max=NOTE_BYTES_MAX) or b"" for name in names]
 
 
 class NodeDoor:
@@ -109,6 +129,14 @@ class NodeDoor:
 
     def registry(self, version: int) -> bytes | None:
         return self._get(f"/.well-known/timebank/registry/{version}", REGISTRY_BYTES_MAX)
+
+    def cosigned(self) -> list[bytes]:
+        note = self._get("/v1/cosigned", NOTE_BYTES_MAX)
+        return [] if note is None else [note]
+
+    def held(self, origins: Collection[str]) -> list[bytes]:
+        found = (self._get(witnessed_path(origin), NOTE_BYTES_MAX) for origin in origins)
+        return [note for note in found if note is not None]
 
     def _new_token(self) -> str:
         if self._form is None:

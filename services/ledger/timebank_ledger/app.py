@@ -67,14 +67,31 @@ class OpenLedger:
     snapshot_job: SnapshotJob
     app: FastAPI
 
-    def export(self, directory: Path, *, vkey: str, registries: Mapping[int, bytes]) -> int:
-        """Write the log up to now as files that an auditor takes; returns how many entries."""
+    def export(
+        self,
+        directory: Path,
+        *,
+        vkey: str,
+        registries: Mapping[int, bytes],
+        checkpoint: bytes | None = None,
+        notes: Mapping[str, bytes] | None = None,
+    ) -> int:
+        """Write the log as files that an auditor takes; returns how many entries.
+
+        Args:
+            directory: gets the files.
+            vkey: the log's verifier key.
+            registries: envelopes by version.
+            checkpoint: up to which one; None: up to now.
+            notes: by path, as `export_town` takes them.
+        """
         return export_town(
             self.writer.journal,
-            checkpoint=self.writer.checkpoint(fresh=True),
+            checkpoint=self.writer.checkpoint(fresh=True) if checkpoint is None else checkpoint,
             vkey=parse_vkey(vkey),
             registries=registries,
             directory=directory,
+            notes=notes,
         )
 
     def close(self) -> None:

@@ -94,7 +94,13 @@ class Publication:
 
 
 def export_town(
-    journal: Journal, *, checkpoint: bytes, vkey: VerifierKey, registries: Mapping[int, bytes], directory: Path
+    journal: Journal,
+    *,
+    checkpoint: bytes,
+    vkey: VerifierKey,
+    registries: Mapping[int, bytes],
+    directory: Path,
+    notes: Mapping[str, bytes] | None = None,
 ) -> int:
     """Write a town's log into a directory, as an auditor takes it; the checkpoint last, so that it says: whole.
 
@@ -104,6 +110,7 @@ def export_town(
         vkey: the log's verifier key.
         registries: envelope bytes by version, of every version that the journal accepted.
         directory: made when it does not exist; files of another export in it are replaced.
+        notes: by path, `checkpoints/…` or `notes/…`: what else was signed of this log, and of others.
 
     Returns:
         How many entries were written.
@@ -118,6 +125,8 @@ def export_town(
         _write(directory / path, content)
     for version in sorted(registries):
         _write(directory / registry_path(version), registries[version])
+    for path, note in (notes or {}).items():
+        _write(directory / path, note)
     _write(directory / "vkey", f"{vkey.text}\n".encode())
     _write(directory / "checkpoint", checkpoint)
     return size

@@ -185,11 +185,12 @@ def node_serve(
 def node_export(
     folder: Folder,
     directory: Annotated[Path, typer.Argument(help="Where the log is written.", file_okay=False)],
+    cosigned: Annotated[bool, typer.Option("--cosigned", help="Up to what most witnesses cosigned.")] = False,
 ) -> None:
-    """Write the town's log as files that an auditor takes: checkpoint, tiles, entries, vkey, registry."""
+    """Write the town's log as files that an auditor takes: checkpoint, tiles, entries, vkey, registry, notes."""
     from timebank_node.commands_node import export_node  # noqa: PLC0415
 
-    export_node(out, folder, directory)
+    export_node(out, folder, directory, cosigned=cosigned)
 
 
 @export_app.command("hledger")

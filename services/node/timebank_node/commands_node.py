@@ -34,6 +34,7 @@ from timebank_node.compose import (
     environment,
     open_town,
 )
+from timebank_node.given_notes import given_notes
 from timebank_node.home import Home, make_home, open_home
 
 FIRST_GENERATION = "g1"
@@ -166,14 +167,33 @@ def serve(out: Console, app: App, *, host: str, port: int, what: str) -> None:
     server.stop()
 
 
-def export_node(out: Console, folder: Path, directory: Path) -> None:
-    """Write a stopped node's log as files."""
+def export_node(out: Console, folder: Path, directory: Path, *, cosigned: bool = False) -> None:
+    """Write a stopped node's log as files, with what witnesses cosigned of it, and what it cosigned of others.
+
+    Args:
+        out: gets a sentence.
+        folder: the home.
+        directory: gets the files.
+        cosigned: leave out the entries after the checkpoint that most witnesses cosigned.
+
+    Raises:
+        Malformed: none was, or the journal is shorter than it.
+    """
     home = open_home(folder)
     around = surroundings()
     ledger = compose_ledger(home, around)
     try:
         registries = Registries(home.registry_folder)
-        size = ledger.export(directory, vkey=home.vkey, registries=registries.envelopes)
+        newest = ledger.writer.checkpoint(fresh=True)
+        given = given_notes(home, registries.latest, newest, only_cosigned=cosigned)
+        size = ledger.export(
+            directory,
+            vkey=home.vkey,
+            registries=registries.envelopes,
+            checkpoint=given.checkpoint,
+            notes=given.others,
+        )
     finally:
         ledger.close()
     out.print(f"{size} entries of {home.identity.origin} in {directory}")
+    out.print(given.words)
