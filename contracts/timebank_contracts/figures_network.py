@@ -14,7 +14,8 @@ from copy import deepcopy
 from itertools import combinations
 from typing import Any, Final
 
-from timebank_contracts.figures_people import PEOPLE_MIN, withheld
+from timebank_contracts.figures_people import withheld
+from timebank_contracts.figures_public import hide_parts
 from timebank_contracts.figures_reciprocity import reciprocity
 
 NETWORK_DOCUMENT: Final = "timebank figures of a network"
@@ -54,8 +55,11 @@ def network_document(towns: Sequence[dict[str, Any]], *, is_complete: bool) -> d
         "product": {
             **sums,
             "not_yet_settled_minutes": under_way if is_complete else None,
-            "people": {key: sum(town["product"]["people"][key] for town in towns) for key in ("giving", "helped")},
+            "people": {
+                key: sum(town["product"]["people"][key] for town in towns) for key in towns[0]["product"]["people"]
+            },
             "confirmed_by": _confirmed(towns),
+            "not_counted": _added(towns, ("not_counted",), "purpose"),
             "revisions": sum(town["product"]["revisions"] for town in towns),
         },
         "thanks": {
@@ -63,6 +67,7 @@ def network_document(towns: Sequence[dict[str, Any]], *, is_complete: bool) -> d
             "received": sum(town["thanks"]["received"] for town in towns),
             "thanked": [sum(town["thanks"]["thanked"][at] for town in towns) for at in (0, 1)],
         },
+        "money": {"rows": _money(towns)},
         "reciprocity": {"direct": list(shares.direct), "round": list(shares.round)},
         "towns": [{"town": _name(town), **_row(town)} for town in towns],
         "pairs": _pairs(towns, flows),
@@ -81,20 +86,31 @@ def _name(town: dict[str, Any]) -> str:
 
 def _row(town: dict[str, Any]) -> dict[str, Any]:
     product = town["product"]
-    people = {key: product["people"][key] for key in ("giving", "helped")}
-    return {**{name: product[name] for name in _SUMS}, "people": people}
+    return {**{name: product[name] for name in _SUMS}, "people": product["people"]}
 
 
 def _confirmed(towns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of what is used, by who confirmed it: that is known in the town where it is used."""
+    rows = _added(towns, ("confirmed_by", "imports_confirmed_by"), "by")
+    return [row for row in rows if row["by"] != "elsewhere"]
+
+
+def _added(towns: Sequence[dict[str, Any]], tables: Sequence[str], name: str) -> list[dict[str, Any]]:
+    """Rows of one name in these tables of every town, added up."""
     minutes: Counter[str] = Counter()
     people: Counter[str] = Counter()
     for town in towns:
-        rows = [row for row in town["product"]["confirmed_by"] if row["by"] != "elsewhere"]
-        for row in [*rows, *town["product"]["imports_confirmed_by"]]:
-            minutes[row["by"]] += row["minutes"]
-            people[row["by"]] += row["people"]
-    return [{"by": by, "minutes": minutes[by], "people": people[by]} for by in sorted(minutes)]
+        for row in [row for table in tables for row in town["product"][table]]:
+            minutes[row[name]] += row["minutes"]
+            people[row[name]] += row["people"]
+    return [{name: key, "minutes": minutes[key], "people": people[key]} for key in sorted(minutes)]
+
+
+def _money(towns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    sums: Counter[tuple[str, str]] = Counter()
+    for row in [row for town in towns for row in town["money"]["rows"]]:
+        sums[row["currency"], row["kind"]] += row["minor_units"]
+    return [{"currency": one, "kind": two, "minor_units": sums[one, two]} for one, two in sorted(sums)]
 
 
 def _pairs(towns: Sequence[dict[str, Any]], flows: dict[tuple[str, str], int]) -> list[dict[str, Any]]:
@@ -120,8 +136,9 @@ def public_network(document: dict[str, Any]) -> dict[str, Any]:
     found = deepcopy(document)
     found["public"] = True
     rows = {row["town"]: row for row in found["towns"]}
-    gone = withheld({name: row["people"]["giving"] for name, row in rows.items()})
-    gone |= withheld({name: row["people"]["helped"] for name, row in rows.items()})
+    gone: set[str] = set()
+    for name in document["product"]["people"]:
+        gone |= withheld({town: row["people"][name] for town, row in rows.items()})
     for name in gone:
         rows[name].update(dict.fromkeys([*_SUMS, "people"]))
     ways = {f"{at} {side}": count for at, row in enumerate(found["pairs"]) for side, count in row["people"].items()}
@@ -129,13 +146,19 @@ def public_network(document: dict[str, Any]) -> dict[str, Any]:
     for at, row in enumerate(found["pairs"]):
         if str(at) in few or gone & set(row["towns"]):
             row.update(dict.fromkeys(["given_by_first_minutes", "given_by_second_minutes", "people", "direct"]))
-    product = found["product"]
-    cells = withheld({row["by"]: row["people"] for row in product["confirmed_by"]})
-    for row in product["confirmed_by"]:
-        if row["by"] in cells:
-            row.update(minutes=None, people=None)
-    if any(0 < count < PEOPLE_MIN for count in product["people"].values()):
-        product.update(dict.fromkeys([*_SUMS, "not_yet_settled_minutes", "people"]))
-        found["thanks"] = dict.fromkeys(found["thanks"])
-        found["reciprocity"] = dict.fromkeys(found["reciprocity"])
+    _hide_sums(found)
     return found
+
+
+def _hide_sums(found: dict[str, Any]) -> None:
+    product = found["product"]
+    if not hide_parts(product):
+        product["not_yet_settled_minutes"] = None
+        found["reciprocity"] = dict.fromkeys(found["reciprocity"])
+    if product["people"]["helped"] is None:
+        found["thanks"] = dict.fromkeys(found["thanks"])
+    for table, name in (("confirmed_by", "by"), ("not_counted", "purpose")):
+        cells = withheld({row[name]: row["people"] for row in product[table]})
+        for row in product[table]:
+            if row[name] in cells:
+                row.update(minutes=None, people=None)

@@ -40,18 +40,17 @@ class Cell:
 def withheld(people: Mapping[str, int]) -> set[str]:
     """Which cells of a table whose sum is known are not shown.
 
-    A cell of 1 to 4 people is withheld. So that nobody finds it by subtraction, the smallest others are withheld with
-    it, until there are two or more with five people or more together. A cell of nobody shows nothing of anybody.
+    A cell of 1 to 4 people is withheld. So that nobody finds it by subtraction, the smallest cell of five people or
+    more is withheld with it: the same people may stand in several small ones. A cell of nobody tells of nobody.
 
     Args:
         people: name of each cell → people in it; the cells together are the whole.
     """
-    found = {name for name, count in people.items() if 0 < count < PEOPLE_MIN}
-    if not found:
-        return found
+    found = {name for name, count in people.items() if is_few(count)}
     others = sorted((count, name) for name, count in people.items() if count >= PEOPLE_MIN)
-    for _, name in others:
-        if len(found) > 1 and sum(people[one] for one in found) >= PEOPLE_MIN:
-            break
-        found.add(name)
-    return found
+    return found | {name for _, name in others[:1]} if found else found
+
+
+def is_few(people: int) -> bool:
+    """Whether a number about so many people is withheld; about nobody it is not."""
+    return 0 < people < PEOPLE_MIN

@@ -7,29 +7,29 @@ Source: design page 10, "Suppression" and "The label is computed".
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
-from timebank_contracts.figures_people import PEOPLE_MIN, withheld
+from timebank_contracts.figures_people import is_few, withheld
+
+PARTS: Final = ("giving_here", "giving_elsewhere", "helped_from_elsewhere")
 
 
 def public_document(document: dict[str, Any]) -> dict[str, Any]:
     """The public form of a town's figures; the document itself stays as it is."""
     found = deepcopy(document)
     found["public"] = True
-    given_few, helped_few = _hide_product(found["product"])
+    people = found["product"]["people"]
+    given_few, helped_few = is_few(people["giving"]), is_few(people["helped"])
+    is_split = _hide_product(found["product"])
     _hide_reciprocity(found, hidden=given_few or helped_few)
     if helped_few:
         _hide(found["thanks"], "given", "received", "thanked")
-    if given_few:
+    if found["product"]["given_minutes"] is None:
         _hide(found["money"], "minutes_for_spent")
     _hide_units(found)
-    _hide_rows(found["peers"], _gone(found["peers"], "peer"), "peer")
+    peers = found["peers"]
+    _hide_rows(peers, _gone(peers, "peer") if is_split else {row["peer"] for row in peers}, "peer")
     return found
-
-
-def is_few(people: int) -> bool:
-    """Whether a number about so many people is withheld; about nobody it is not."""
-    return 0 < people < PEOPLE_MIN
 
 
 def _hide(of: dict[str, Any], *names: str) -> None:
@@ -38,25 +38,33 @@ def _hide(of: dict[str, Any], *names: str) -> None:
             of[name] = None
 
 
-def _hide_product(product: dict[str, Any]) -> tuple[bool, bool]:
+def hide_parts(product: dict[str, Any]) -> bool:
+    """Withhold sums and parts by who stands behind them; returns whether home, export and import may be told apart."""
     people = product["people"]
-    given_few, helped_few = is_few(people["giving"]), is_few(people["helped"])
-    parts = [people[name] for name in ("giving_here", "giving_elsewhere", "helped_from_elsewhere")]
-    if any(map(is_few, parts)) or given_few or helped_few:
-        # With one of the three parts a reader could find the others from the two sums.
-        _hide(product, "home_minutes", "export_minutes", "import_minutes", "exports_by_others_minutes", "services")
-    if given_few:
-        _hide(product, "given_minutes")
-        product["replacement"] = None
-    if helped_few or is_few(people["giving_here"]):
+    few = {name for name, count in people.items() if is_few(count)}
+    if few & {"giving", "giving_elsewhere"}:
+        _hide(product, "given_minutes", "replacement")
+    if few & {"helped", "giving_here", "helped_from_elsewhere"}:
         _hide(product, "used_minutes")
-    product["people"] = {name: None if is_few(count) else count for name, count in people.items()}
+    for name in few:
+        people[name] = None
+    if few:
+        # Of three parts with two sums a reader who knows that one is 0 finds the others: so none is told.
+        _hide(people, *PARTS)
+        _hide(product, "home_minutes", "export_minutes", "import_minutes", "exports_by_others_minutes")
+    return not few
+
+
+def _hide_product(product: dict[str, Any]) -> bool:
+    is_split = hide_parts(product)
+    if not is_split:
+        _hide(product, "services")
     for table, name in (("confirmed_by", "by"), ("imports_confirmed_by", "by"), ("not_counted", "purpose")):
         gone = withheld({row[name]: row["people"] for row in product[table]})
         for row in product[table]:
-            if row[name] in gone:
+            if row[name] in gone or (name == "by" and not is_split):
                 _hide(row, "minutes", "people")
-    return given_few, helped_few
+    return is_split
 
 
 def _hide_reciprocity(found: dict[str, Any], *, hidden: bool) -> None:

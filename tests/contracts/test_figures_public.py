@@ -23,7 +23,7 @@ def rows(found: dict[str, Any], table: str, name: str) -> dict[str, Any]:
 def test_a_cell_of_few_is_withheld_with_the_smallest_other() -> None:
     assert withheld({"a": 3, "b": 9, "c": 7, "d": 0}) == {"a", "c"}
     assert withheld({"a": 2, "b": 2, "c": 9}) == {"a", "b", "c"}
-    assert withheld({"a": 3, "b": 2, "c": 9}) == {"a", "b"}
+    assert withheld({"a": 3, "b": 2, "c": 9, "d": 12}) == {"a", "b", "c"}
     assert withheld({"a": 5, "b": 0}) == set()
 
 
@@ -68,6 +68,29 @@ def test_minutes_of_few_that_a_rule_confirmed_are_withheld_with_the_next() -> No
     serve(town, "m0", "m1", 15, by="rule")
     cells = rows(public_document(document(town))["product"], "confirmed_by", "by")
     assert (cells["rule"]["minutes"], cells["receiver"]["minutes"]) == (None, None)
+
+
+def test_what_a_few_gave_to_another_town_is_not_found_from_the_sums() -> None:
+    """Three give to Barry, nobody there gives back: neither the parts nor the sum of what was given are shown."""
+    town, barry = make_town(*MANY), make_town("bryn", node="barry")
+    town.meet(barry, limit=60_000)
+    barry.meet(town, limit=60_000)
+    for at in range(8):
+        serve(town, MANY[at], MANY[at + 8], 60)
+    for at in range(3):
+        send_service(barry, "bryn", "aberdare", town.alias(MANY[at]), 30)
+    talk(barry, town)
+    product = public_document(document(town))["product"]
+    assert (product["given_minutes"], product["home_minutes"], product["export_minutes"]) == (None, None, None)
+    assert product["used_minutes"] == 480
+    assert product["people"] == {
+        "giving": 8,
+        "helped": 8,
+        "giving_here": None,
+        "giving_elsewhere": None,
+        "helped_from_elsewhere": None,
+    }
+    assert all(row["minutes"] is None for row in product["confirmed_by"])
 
 
 def test_towns_and_pairs_of_few_are_withheld_in_a_network() -> None:
