@@ -18,6 +18,8 @@ SAID: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = SAID["services"]
 TOWNS = ("aberdare", "barry")
 ROOMS = ("ledger", "directory", "federation", "console")
+SHARED = {"kafka", "kafka-rights"}
+"""What no town has for itself: the broker, and what gives rights at it and ends."""
 
 
 def networks(service: str) -> set[str]:
@@ -26,7 +28,7 @@ def networks(service: str) -> set[str]:
 
 def test_each_town_has_a_process_for_each_service_and_a_database_of_its_own() -> None:
     expected = {f"{town}-{part}" for town in TOWNS for part in (*ROOMS, "database")}
-    assert set(SERVICES) == expected | {"kafka"}
+    assert set(SERVICES) == expected | SHARED
 
 
 def test_both_towns_are_the_same_but_for_their_names_and_ports() -> None:
@@ -70,12 +72,12 @@ def test_a_secret_is_a_file_and_reaches_only_whom_it_is_for() -> None:
 def test_a_town_reaches_another_only_at_its_public_port_and_through_kafka() -> None:
     for mine in SERVICES:
         for other in SERVICES:
-            if mine.split("-")[0] == other.split("-")[0] or "kafka" in (mine, other):
+            if mine.split("-")[0] == other.split("-")[0] or SHARED & {mine, other}:
                 continue
             shared = networks(mine) & networks(other)
             assert shared <= {"between"}
     on_between = {name for name in SERVICES if "between" in networks(name)}
-    assert on_between == {"kafka"} | {f"{town}-{room}" for town in TOWNS for room in ("federation", "directory")}
+    assert on_between == SHARED | {f"{town}-{room}" for town in TOWNS for room in ("federation", "directory")}
     assert SAID["networks"]["between"]["internal"] is True
 
 
@@ -97,7 +99,7 @@ def test_a_database_is_seen_by_its_ledger_alone_and_never_published(town: str) -
 
 def test_every_process_is_restarted_bounded_and_has_a_log_that_ends() -> None:
     for name, service in SERVICES.items():
-        assert service["restart"] == "unless-stopped", name
+        assert service["restart"] == ("no" if name == "kafka-rights" else "unless-stopped"), name
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}, name
         assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
         assert service["stop_grace_period"] in ("30s", "60s"), name
@@ -117,11 +119,33 @@ def test_our_own_processes_have_no_capability_and_a_root_that_cannot_be_written(
 def test_who_depends_on_another_waits_until_it_is_healthy() -> None:
     for name, service in SERVICES.items():
         for other, how in service.get("depends_on", {}).items():
-            assert how == {"condition": "service_healthy"}, f"{name} on {other}"
+            ends = other == "kafka-rights"
+            condition = "service_completed_successfully" if ends else "service_healthy"
+            assert how == {"condition": condition}, f"{name} on {other}"
     assert "healthcheck" in SERVICES["kafka"]
     for town in TOWNS:
         assert "healthcheck" in SERVICES[f"{town}-database"]
-        assert set(SERVICES[f"{town}-federation"]["depends_on"]) == {f"{town}-ledger", f"{town}-directory", "kafka"}
+        assert set(SERVICES[f"{town}-federation"]["depends_on"]) == {
+            f"{town}-ledger",
+            f"{town}-directory",
+            "kafka-rights",
+        }
+
+
+def test_nobody_speaks_with_the_broker_without_a_certificate_and_what_is_public_is_no_secret() -> None:
+    said = SERVICES["kafka"]["environment"]
+    assert {part.split(":")[1] for part in said["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")} == {"SSL"}
+    assert said["KAFKA_SSL_CLIENT_AUTH"] == "required"
+    assert said["KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND"] == "false"
+    assert "ANONYMOUS" not in said["KAFKA_SUPER_USERS"]
+    clients = [name for name, service in SERVICES.items() if "TIMEBANK_FEDERATION_KAFKA" in service["environment"]]
+    assert set(clients) == {"kafka-rights", *(f"{town}-federation" for town in TOWNS)}
+    for name in clients:
+        client = SERVICES[name]
+        assert client["environment"]["TIMEBANK_FEDERATION_KAFKA_SECURITY_PROTOCOL"] == "SSL"
+        [key] = client["secrets"]
+        assert client["environment"]["TIMEBANK_FEDERATION_KAFKA_KEY_FILE"] == f"/run/secrets/{key}"
+    assert not any("key" in said["file"] for said in SAID["configs"].values())
 
 
 def test_the_town_page_is_published_for_this_machine_only() -> None:
