@@ -6,20 +6,17 @@ from typing import Any
 
 import pytest
 
-from contracts.vectors import paper_return as back
 from contracts.vectors.paper_between import thank
 from contracts.vectors.paper_town import PaperTown, talk, two_towns
 from tests.contracts.figures_of import (
     add_programme,
     document,
-    figures,
     make_town,
     network,
     pay_money,
     send_service,
     serve,
 )
-from timebank_contracts import entries as e
 from timebank_contracts.errors import Malformed
 from timebank_contracts.figures_document import Asked
 from timebank_contracts.figures_label import DEFAULT_POLICY, LabelPolicy, Person, two_way
@@ -217,20 +214,3 @@ def test_a_service_of_a_programme_belongs_to_it_and_to_who_runs_it_and_to_nobody
     rows = {row["programme"]: row["given_minutes"] for row in found["programmes"]}
     assert rows == {"garddio": 60, "(outside)": 5}
     assert [(row["organisation"], row["given_minutes"]) for row in found["organisations"]] == [("clwb", 60)]
-
-
-def test_a_transfer_that_is_recovered_after_state_was_lost_counts_once() -> None:
-    aberdare, barry, _, bryn = two_towns()
-    size = len(aberdare.entries)
-    send_service(aberdare, "alys", "barry", bryn, 90, given_minutes=100)
-    talk(aberdare, barry)
-    again = back.restored(aberdare, size)
-    back.go_on(again)
-    back.close_for(barry, again, version=again.book.registry_version)
-    back.put_back(again, barry, {"aberdare.g1.barry.1": "alys"})
-    assert figures(again).import_minutes == 0
-    talk(again, barry)
-    assert any(isinstance(entry, e.MessageRecoveredEntry) for entry in again.entries)
-    assert (figures(again).import_minutes, figures(again).used.of) == (100, {"alys": 90})
-    assert document(again)["product"]["imports_confirmed_by"] == [{"by": "unknown", "minutes": 100, "people": 1}]
-    assert (figures(barry).given.minutes, network(again, barry)["product"]["not_yet_settled_minutes"]) == (100, 0)
