@@ -147,6 +147,7 @@ def test_while_a_peer_is_away_the_town_works_and_says_so(network: Network, tmp_p
         network["barry"].door.is_cut = True
         assert town.federation.recovery.step() == 0
         assert town.stream("barry")["returning"]["stage"] == "recovers"
+        assert "timebank_ledger_peers_recovering 1.0" in town.ask_ledger("GET", "/metrics").text
         body = {"payer": town.accounts["alys"], "payee": {"account": town.accounts["bryn"]}, "minutes": 5}
         here = town.ask_ledger(
             "POST", "/v1/transfers", json=body | {"purpose": "gift"}, headers={"Idempotency-Key": "x"}

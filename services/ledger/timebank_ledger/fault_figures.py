@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from timebank_contracts.accept import RolledBack
 from timebank_contracts.figures import position_rows
+from timebank_contracts.rules_returning import LOST
 from timebank_contracts.state import Book
 from timebank_kit.commit_loop import Stopped
 from timebank_kit.journal import JournalTrouble, NoRoom, PositionTaken, TailMissing
@@ -54,6 +55,8 @@ def add_fault_figures(registry: CollectorRegistry, writer: Writer) -> None:
     figures: Mapping[str, tuple[str, Callable[[], float]]] = {
         "streams_frozen": ("Streams of peers that are frozen as evidence.", lambda: _of(writer, _frozen)),
         "peers_suspended": ("Peers with whom nothing new is begun.", lambda: _of(writer, _suspended)),
+        "peers_recovering": ("Peers with whom lost entries are still put back.", lambda: _of(writer, _recovering)),
+        "lost_minutes": ("What the account of lost payers and payees holds or owes.", lambda: _of(writer, _lost)),
         "open_transfers": (
             "Transfers to other towns without a decision.",
             lambda: _of(writer, lambda book: len(book.open_transfers)),
@@ -81,6 +84,15 @@ def _frozen(book: Book) -> int:
 
 def _suspended(book: Book) -> int:
     return sum(peer.state == "suspended" for peer in book.peers.values())
+
+
+def _recovering(book: Book) -> int:
+    return sum(peer.returning is not None and peer.state != "closed" for peer in book.peers.values())
+
+
+def _lost(book: Book) -> int:
+    account = book.accounts.get(LOST)
+    return 0 if account is None else account.balance
 
 
 def _oldest(writer: Writer, book: Book) -> int:

@@ -145,7 +145,7 @@ class StatusScreen:
             silent = None if contact is None else self._now - datetime.fromisoformat(contact)
             table.add_row(
                 peer,
-                "frozen" if stream["frozen"] else stream["state"],
+                "frozen" if stream["frozen"] else "recovering" if stream.get("returning") else stream["state"],
                 str(stream["incoming"]["n"]),
                 str(stream["outgoing"]["n"]),
                 str(stream["heard"]),
@@ -154,6 +154,8 @@ class StatusScreen:
                 str(stream["open_transfers"]),
                 "" if oldest is None else f"{oldest} s",
             )
+            if stream.get("returning"):
+                self._need(f"What was lost is still put back with {peer}: until then nothing new goes there.")
             if stream["frozen"]:
                 self._need(f"The stream of {peer} is frozen as evidence: timebank quarantine list, then call them.")
             if row["warning"]:
