@@ -86,7 +86,7 @@ def checkout(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("page", "names"),
     [
-        ("install.md", {"containers", "image", "processes", "systemd"}),
+        ("install.md", {"certificates", "containers", "image", "processes", "systemd"}),
         ("backup.md", {"sqlite", "postgres"}),
     ],
 )
