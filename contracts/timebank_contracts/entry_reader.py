@@ -23,7 +23,7 @@ from timebank_contracts.fields import JournalPosition, PostedMinutes
 REMEMBERED_MAX: Final = 100_000
 """Parts remembered before all are forgotten: a bound on memory, above any town's accounts."""
 
-_POSTED_END: Final = b',"type":"transfer.posted"}'
+POSTED_END: Final = b',"type":"transfer.posted"}'
 _ACCOUNT = re.compile(names.ACCOUNT_PATTERN)
 _TIMES = re.compile("(?:{})*".format(re.sub(r"\((?!\?)", "(?:", moments.TIME_PATTERN[1:].partition("$")[0])))
 """Any number of good times, one behind the other; each has `_TIME_CHARACTERS`, so none hides in another."""
@@ -34,7 +34,7 @@ _Time = Annotated[str, Meta(min_length=_TIME_CHARACTERS, max_length=_TIME_CHARAC
 _Digits = Annotated[str, Meta(min_length=32, max_length=32)]
 
 
-class _Outline(
+class Outline(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -55,9 +55,9 @@ class _Outline(
     command: _Digits | UnsetType = UNSET
 
 
-_outlines: Final = msgspec.json.Decoder(_Outline)
-_actors: Final = msgspec.json.Decoder(Actor)
-_posted: Final = msgspec.json.Decoder(Posted)
+_outlines: Final = msgspec.json.Decoder(Outline)
+posted_data: Final = msgspec.json.Decoder(Posted)
+actors: Final = msgspec.json.Decoder(Actor)
 
 
 class EntryReader:
@@ -77,7 +77,7 @@ class EntryReader:
         Raises:
             UnknownEntryType, Malformed: as `decode_entry`, after the entries before the bad one.
         """
-        posted = [raw for raw in raws if raw.endswith(_POSTED_END)]
+        posted = [raw for raw in raws if raw.endswith(POSTED_END)]
         found = self._read_posted(posted) if posted else []
         if found is None:
             yield from map(decode_entry, raws)
@@ -86,40 +86,31 @@ class EntryReader:
         else:
             good = iter(found)
             for raw in raws:
-                yield next(good) if raw.endswith(_POSTED_END) else decode_entry(raw)
+                yield next(good) if raw.endswith(POSTED_END) else decode_entry(raw)
 
     def _read_posted(self, raws: list[bytes]) -> list[TransferPosted] | None:
         """Local transfers, when every one is plainly good, else None."""
-        lines = b"\n".join(raws)
-        if lines.count(b"\n") != len(raws) - 1 or max(map(len, raws)) > canonical.ENTRY_BYTES_MAX:
-            return None
+        outlines = read_outlines(raws)
         try:
-            outlines = _outlines.decode_lines(lines)
-            again = canonical.encoder.encode_lines(outlines)
-            # Neither side has a line feed within an entry, so equal lines are equal entries.
-            if len(outlines) != len(raws) or again[:-1] != lines:
-                return None
-            return self._judge(outlines)
-        except (msgspec.MsgspecError, Malformed, RecursionError, UnicodeError):
+            return None if outlines is None else self._judge(outlines)
+        except Malformed:
             return None
 
-    def _judge(self, outlines: list[_Outline]) -> list[TransferPosted] | None:
-        actors, datas, accounts = self._actors, self._posted, self._accounts
-        for remembered in (actors, datas, accounts):
+    def _judge(self, outlines: list[Outline]) -> list[TransferPosted] | None:
+        known, datas, accounts = self._actors, self._posted, self._accounts
+        for remembered in (known, datas, accounts):
             if len(remembered) > REMEMBERED_MAX:
                 remembered.clear()
-        if not _TIMES.fullmatch("".join([outline.time for outline in outlines])) or not _are_keys(outlines):
-            return None
         judged: list[TransferPosted] = []
         append = judged.append
         for outline in outlines:
             raw_by, raw_data = bytes(outline.by), bytes(outline.data)
-            by = actors.get(raw_by)
+            by = known.get(raw_by)
             if by is None:
-                by = actors[raw_by] = canonical.decode(raw_by, _actors)
+                by = known[raw_by] = canonical.decode(raw_by, actors)
             data = datas.get(raw_data)
             if data is None:
-                data = datas[raw_data] = canonical.decode(raw_data, _posted)
+                data = datas[raw_data] = canonical.decode(raw_data, posted_data)
             postings = outline.postings
             for account, _ in postings:
                 if account not in accounts:
@@ -140,7 +131,27 @@ class EntryReader:
         return judged
 
 
-def _are_keys(outlines: list[_Outline]) -> bool:
+def read_outlines(raws: list[bytes]) -> list[Outline] | None:
+    """Local transfers in one canonical form, with good times and keys, when all are so; else None.
+
+    Their actors, data and accounts are still to be judged.
+    """
+    lines = b"\n".join(raws)
+    if lines.count(b"\n") != len(raws) - 1 or max(map(len, raws)) > canonical.ENTRY_BYTES_MAX:
+        return None
+    try:
+        outlines = _outlines.decode_lines(lines)
+        again = canonical.encoder.encode_lines(outlines)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return None
+    # Neither side has a line feed within an entry, so equal lines are equal entries.
+    if len(outlines) != len(raws) or again[:-1] != lines:
+        return None
+    are_times = _TIMES.fullmatch("".join([outline.time for outline in outlines]))
+    return outlines if are_times and _are_keys(outlines) else None
+
+
+def _are_keys(outlines: list[Outline]) -> bool:
     """Whether every key and command present, 32 characters each, consists of lower-case hexadecimal digits."""
     texts = [outline.key for outline in outlines if outline.key is not UNSET]
     texts += [outline.command for outline in outlines if outline.command is not UNSET]

@@ -78,14 +78,14 @@ def decode_bundle(raw: bytes, *, count_max: int = TILE_WIDTH) -> list[bytes]:
     """The entries of a bundle; raises `Malformed` when one is cut short or there are more than `count_max`."""
     entries: list[bytes] = []
     at, end = 0, len(raw)
-    while at < end:
+    while at + 1 < end:
         start = at + 2
-        at = start + int.from_bytes(raw[at:start], "big")
-        if at > end:
-            raise Malformed(f"Entry {len(entries)} of the bundle is cut short.")
+        at = start + (raw[at] << 8 | raw[at + 1])
         entries.append(raw[start:at])
         if len(entries) > count_max:
             raise Malformed(f"A bundle has at most {count_max} entries.")
+    if at != end:
+        raise Malformed(f"Entry {len(entries) - (at > end)} of the bundle is cut short.")
     return entries
 
 

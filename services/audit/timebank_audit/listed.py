@@ -34,6 +34,11 @@ _KINDS: Final[dict[type[e.Entry], str]] = {
 }
 
 
+def is_listed(data: e.Posted) -> bool:
+    """Whether a local transfer with this data is listed."""
+    return data.confirmed_by in UNCONFIRMED or data.purpose in PURPOSES
+
+
 class Listed(NamedTuple):
     """An entry that is listed."""
 

@@ -11,11 +11,11 @@ from array import array
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from timebank_audit.findings import Findings
 from timebank_audit.keys_seen import KeysSeen, duplicates
-from timebank_audit.listed import PURPOSES, UNCONFIRMED, Listing
+from timebank_audit.listed import Listing, is_listed
 from timebank_audit.log import EntryFile
 from timebank_audit.refusals import code_of
 from timebank_audit.registries import Registries
@@ -25,6 +25,7 @@ from timebank_contracts.cut import StreamName
 from timebank_contracts.entry_reader import EntryReader
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.messages import TransferSentMessage, decode_message
+from timebank_contracts.plain_transfers import PlainTransfers
 from timebank_contracts.properties import conserved
 from timebank_contracts.segments import open_statement
 from timebank_contracts.state import Claim
@@ -94,7 +95,7 @@ class Replay:
         self._entries = entries
         self._registries = registries
         self._town = town
-        self._reader = EntryReader()
+        self._plain = PlainTransfers(self.book, leave=is_listed)
         self._keys = KeysSeen()
         self._applied = 0
         """Messages of peers."""
@@ -110,20 +111,13 @@ class Replay:
         if self.stopped:
             return
         book, start = self.book, self.book.n
-        keys = []
-        posted, listed = e.TransferPosted, self.listing.posted
+        keys: list[str | UnsetType] = []
         entry: e.Entry
         try:
-            for entry in self._reader.read(raws):
+            for entry in self._plain.replay(raws, keys):
                 try:
-                    if type(entry) is posted:
-                        data = entry.data
-                        if data.claim is UNSET:
-                            apply(book, entry)
-                        else:
-                            self._take_confirmation(entry, data.claim)
-                        if data.confirmed_by in UNCONFIRMED or data.purpose in PURPOSES:
-                            listed(entry)
+                    if isinstance(entry, e.TransferPosted):
+                        self._take_posted(entry)
                     else:
                         self._take_other(entry)
                 except (Refusal, Breach, Malformed) as error:
@@ -135,6 +129,15 @@ class Replay:
         except Malformed as error:
             self._stop("A03", "an entry in its canonical form", _where(raws[book.n - start], error))
         self._keys.add([key for key in keys if key is not UNSET])
+
+    def _take_posted(self, entry: e.TransferPosted) -> None:
+        data = entry.data
+        if data.claim is UNSET:
+            apply(self.book, entry)
+        else:
+            self._take_confirmation(entry, data.claim)
+        if is_listed(data):
+            self.listing.posted(entry)
 
     def _take_confirmation(self, entry: e.TransferPosted, name: str) -> None:
         claim = self.book.claims.get(name)
@@ -280,7 +283,8 @@ class Replay:
         if not suspects:
             return
         end = min(self.book.n, size)
-        decoded = (entry for raws in self._entries.bundles(end) for entry in self._reader.read(raws))
+        reader = EntryReader()
+        decoded = (entry for raws in self._entries.bundles(end) for entry in reader.read(raws))
         for first, again in duplicates(decoded, suspects):
             expected = f"a key not used before (entry {first} has it)"
             self.findings.add("A33", town=self._town, place=f"entry {again}", expected=expected, found="the same key")
