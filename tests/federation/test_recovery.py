@@ -182,10 +182,14 @@ def test_the_way_back_is_refused_with_a_sentence_where_it_leads_nowhere(network:
         return_node(OUT, fresh(copy, tmp_path), mirror_folder=None, clock=network.clock)
     request = tmp_path / "return.request"
     ask_to_return(OUT, copy, request)
-    with pytest.raises(Malformed, match="there is no generation that could be followed"):
-        ask_to_return(OUT, copy, request)
+    first = request.read_bytes()
+    request.unlink()
+    ask_to_return(OUT, copy, request)
+    assert request.read_bytes() == first, "who lost the file asks again"
     publish(network, request)
     Registries(open_home(copy).registry_folder).add(network.registries[-1])
+    with pytest.raises(Malformed, match="let it go on first"):
+        ask_to_return(OUT, copy, request)
     return_node(OUT, copy, mirror_folder=None, clock=network.clock)
     with pytest.raises(Malformed, match="already: start the node"):
         return_node(OUT, copy, mirror_folder=None, clock=network.clock)

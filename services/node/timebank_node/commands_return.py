@@ -14,7 +14,8 @@ from pathlib import Path
 from rich.console import Console
 
 from timebank_contracts import dsse
-from timebank_contracts.entries import Actor
+from timebank_contracts.book import Book, apply
+from timebank_contracts.entries import Actor, Entry, NodeOpened, decode_entry
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import b64_encode
 from timebank_contracts.moments import show_time
@@ -27,6 +28,7 @@ from timebank_kit.journal import Journal, open_journal
 from timebank_kit.settings import read_settings
 from timebank_ledger.comeback import come_back
 from timebank_ledger.commands import Command
+from timebank_ledger.replay import read_entry
 from timebank_ledger.settings import Settings
 from timebank_node.bootstrap import TownPolicy, first_commands
 from timebank_node.commands_node import own_variables
@@ -42,22 +44,26 @@ OPERATOR = Actor(kind="operator", id="node-return")
 def ask_to_return(
     out: Console, folder: Path, file: Path, *, random: Callable[[int], bytes] = secrets.token_bytes
 ) -> None:
-    """Make the next generation's keys, and write the request to the operators.
+    """Make the next generation's keys, and write the request to the operators; the same one when it is asked again.
 
     Raises:
-        Malformed: no registry that is held names this node under its present generation.
+        Malformed: no registry that is held names this node under its present generation, or that has not begun.
+        JournalTrouble: the journal cannot be opened, of a generation that came back before.
         UnsafeFile: a key can be read by others.
     """
     home = open_home(folder)
     latest = Registries(home.registry_folder).latest
     named = None if latest is None else latest.find(home.identity.node)
-    if named is None or named.generation != home.identity.generation:
+    present = number_of(home.identity.generation)
+    if named is None or number_of(named.generation) not in (present, present - 1):
         raise Malformed(
             f"The registry held here does not name {home.identity.node} {home.identity.generation}: there is no "
             "generation that could be followed. Accept the latest registry first, or ask to join."
         )
-    old_keys = home.event_keys
-    home = home.begin_generation(f"g{number_of(home.identity.generation) + 1}", random)
+    if named.generation == home.identity.generation:
+        _check_begun(home)
+        home = home.begin_generation(f"g{present + 1}", random)
+    old_keys = home.lost_event_keys(named.generation)
     request = Request(
         network=home.identity.network,
         node=home.identity.node,
@@ -67,6 +73,27 @@ def ask_to_return(
     atomic_write(file, sign_request(request, [*old_keys, *home.event_keys]))
     out.print(f"Give {file} to the network's operators: timebank network propose … --request {file.name}")
     out.print(f"They close {named.generation} for ever. When their registry is accepted here: timebank node return")
+
+
+def _check_begun(home: Home) -> None:
+    """Raise `Malformed` when the present generation is named and has not begun: no later one could follow it."""
+    settings = read_settings(Settings, environment(home, own_variables()))
+    if number_of(home.identity.generation) == 1 or settings.journal_url == "memory:":
+        return
+    journal = open_journal(settings.journal_url, f"{settings.network}/{settings.node}")
+    try:
+        opened = [record for record in journal.scan(0, journal.length()) if record.topic == "node.opened"]
+    finally:
+        journal.close()
+    if not opened:
+        return  # Lost, with what it may have begun: a mirror may have it.
+    entry = decode_entry(opened[-1].state)
+    assert isinstance(entry, NodeOpened), "the store says so"
+    if entry.data.generation != home.identity.generation:
+        raise Malformed(
+            f"The registry names {home.identity.generation} and the journal ends with {entry.data.generation}: "
+            "let it go on first, with `timebank node return`."
+        )
 
 
 def return_node(out: Console, folder: Path, *, mirror_folder: Path | None, clock: Clock | None = None) -> None:
@@ -124,9 +151,23 @@ def _take_mirror(journal: Journal, home: Home, folder: Path, registries: list[Re
         keys = [node.log_keys for one in registries if (node := one.find(found.node)) and node.generation == before]
         if not any(b64_encode(mirror.vkey.public) in named for named in keys):
             raise Malformed(f"{folder} follows a log under a key that no registry names for {before}.")
-        copy_journal(mirror.journal, journal, mirror.tree.size)
+        copy_journal(mirror.journal, journal, _whole(mirror))
     finally:
         mirror.close()
+
+
+def _whole(mirror: Mirror) -> int:
+    """How many of a mirror's entries may be gone on from: it may have been cut off within a segment of a peer."""
+    book, whole = Book(), 0
+
+    def read(position: int) -> Entry | None:
+        return read_entry(mirror.journal, position)
+
+    for record in mirror.journal.scan(0, mirror.tree.size):
+        apply(book, decode_entry(record.state), read=read)
+        if book.pending is None:
+            whole = book.n
+    return whole
 
 
 def _first(home: Home) -> Iterator[Command]:

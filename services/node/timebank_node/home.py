@@ -153,6 +153,12 @@ class Home:
         generation = self.identity.generation
         return self.folder / ("head" if generation == "g1" else f"head-{generation}")
 
+    def lost_event_keys(self, generation: str) -> list[SigningKey]:
+        """The event keys of an earlier generation, which were put aside; raises `UnsafeFile`."""
+        kept, following = self.folder / "lost" / generation, Path(NEXT_EVENT_KEY).name
+        named = ["event.key", *([following] if (kept / following).exists() else [])]
+        return [SigningKey(read_secret(kept / name)) for name in named]
+
     def begin_generation(self, generation: str, random: Callable[[int], bytes]) -> Home:
         """The same node under its next generation, with event and log keys of its own; the old ones are put aside.
 
@@ -165,8 +171,10 @@ class Home:
             path = self.folder / "keys" / f"{use}.key"
             path.rename(kept / path.name)
             write_secret(path, random(SEED_BYTES))
-        for aside in (NEXT_EVENT_KEY, RETIRED_EVENT_KEY):
-            (self.folder / aside).unlink(missing_ok=True)
+        following = self.folder / NEXT_EVENT_KEY
+        if following.exists():
+            following.rename(kept / following.name)
+        (self.folder / RETIRED_EVENT_KEY).unlink(missing_ok=True)
         described = msgspec.structs.replace(
             self.described,
             generation=generation,
