@@ -121,6 +121,7 @@ def _open_other(name: str, folder: Path) -> Iterator[Room]:
                 "to": "barry",
                 "peer": "barry",
                 "version": "latest",
+                "digest": "0" * 64,
             },
             length=lambda: town.ledger.writer.tail.length,
             app=town.directory.app if name == "directory" else town.federation.app,
