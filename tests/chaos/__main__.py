@@ -58,16 +58,18 @@ def _run_on(servers: Servers, chosen: list[Scenario], folder: Path, until: float
     results: list[Result] = []
     with ExitStack() as stack:
         network: Network | None = None
-        for scenario in sorted(chosen, key=lambda each: each.spoils):
+        for scenario in chosen:
             if time.monotonic() > until:
                 results.append(Result(name=scenario.name, violations=["not run: the time is over"]))
                 show(results[-1])
                 continue
             if network is None:
-                network = stack.enter_context(open_network(servers, folder / f"towns-{scenario.name}", scenario.with_kafka))
+                network = stack.enter_context(
+                    open_network(servers, folder / f"towns-{scenario.name}", scenario.with_kafka)
+                )
             results.append(run(scenario, network, folder / scenario.name))
             show(results[-1])
-            if results[-1].violations or scenario.spoils:
+            if results[-1].violations:
                 stack.pop_all().close()
                 network = None
     return results

@@ -43,14 +43,12 @@ class Scenario:
         fault: the words of the design's list of faults.
         run: breaks things while the load goes on; what it leaves broken, `Network.heal` mends.
         with_kafka: False: on a network without a broker.
-        spoils: the network cannot be used again afterwards.
     """
 
     name: str
     fault: str
     run: Callable[[Network, Load], None]
     with_kafka: bool = True
-    spoils: bool = False
 
 
 @dataclass(kw_only=True)

@@ -116,16 +116,6 @@ def started_a_day_behind(network: Network, load: Load) -> None:
     _right_clock(network)
 
 
-def a_day_ahead(network: Network, load: Load) -> None:
-    # It stays there: an entry's time is never before the one before it.
-    clock = Clock(network.folder / f"{TOWN}.clock")
-    clock.set_days(1)
-    network[TOWN].stop()
-    network[TOWN].variables.update(preloaded(clock))
-    network.restart(TOWN)
-    load.more(20)
-
-
 SCENARIOS = (
     Scenario(name="disk-full", fault="Disk full at each write site of a town.", run=full_disk),
     Scenario(name="disk-full-killed", fault="Disk full, then all processes at once.", run=full_disk_killed),
@@ -135,5 +125,4 @@ SCENARIOS = (
     Scenario(name="clock-forward", fault="A clock jumps a day ahead.", run=clock_forward),
     Scenario(name="clock-back", fault="A clock jumps a day back.", run=clock_back),
     Scenario(name="started-behind", fault="A clock a day behind at start.", run=started_a_day_behind),
-    Scenario(name="a-day-ahead", fault="Clocks a day apart.", run=a_day_ahead, spoils=True),
 )

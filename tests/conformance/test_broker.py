@@ -270,6 +270,7 @@ def test_the_client_s_defaults_that_would_lose_records_are_overridden() -> None:
         "cleanup.policy": "delete",
         "retention.ms": str(14 * 24 * 3600 * 1000),
         "max.message.bytes": "528384",
+        "message.timestamp.type": "LogAppendTime",
     } == TOPIC_SETTINGS
 
 

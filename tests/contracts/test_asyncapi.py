@@ -76,7 +76,9 @@ def test_a_topic_has_the_settings_that_timebank_kafka_applies() -> None:
 
 
 def as_kafka_writes(value: Any) -> str:
-    return ",".join(value) if isinstance(value, list) else str(value).lower()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def test_a_node_proves_itself_as_its_settings_say() -> None:

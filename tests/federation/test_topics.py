@@ -26,6 +26,7 @@ def test_every_node_has_one_inbox_with_the_settings_of_the_protocol() -> None:
             "retention.ms": "1209600000",
             "retention.bytes": "-1",
             "max.message.bytes": "528384",
+            "message.timestamp.type": "LogAppendTime",
             "min.insync.replicas": "2",
             "unclean.leader.election.enable": "false",
         }

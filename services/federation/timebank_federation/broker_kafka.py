@@ -77,7 +77,8 @@ PRODUCER_SETTINGS: Final[dict[str, Any]] = {
     "bootstrap_timeout_ms": CONNECT_MILLISECONDS,
 }
 TOPIC_SETTINGS: Final[dict[str, str]] = {
-    name: TopicRules().topic_settings[name] for name in ("cleanup.policy", "retention.ms", "max.message.bytes")
+    name: TopicRules().topic_settings[name]
+    for name in ("cleanup.policy", "retention.ms", "max.message.bytes", "message.timestamp.type")
 }
 """Of a topic that its own node makes; how many brokers hold it is theirs to say."""
 _OF_ONE_TOPIC: Final = (MessageSizeTooLargeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError)

@@ -186,6 +186,8 @@ def _topic_settings(topic: Topic, settings: Mapping[str, str], *, copies: int) -
         yield f"Topic {name} gives up records when it grows (retention.bytes): {_APPLY}."
     if _number(settings.get("max.message.bytes"), 0) < MESSAGE_BYTES_MAX:
         yield f"Topic {name} takes no record as large as a segment (max.message.bytes): {_APPLY}."
+    if settings.get("message.timestamp.type", "CreateTime") != "LogAppendTime":
+        yield f"Topic {name} dates records by their senders' clocks, and refuses those of a fast one: {_APPLY}."
     if settings.get("unclean.leader.election.enable") == "true":
         yield f"Topic {name} lets a broker that missed records become its leader: {_APPLY}."
     in_sync = _number(settings.get("min.insync.replicas"), 1)

@@ -68,6 +68,9 @@ class TopicRules:
             "retention.ms": str(self.retention_days * DAY_MILLISECONDS),
             "retention.bytes": "-1",
             "max.message.bytes": str(MESSAGE_BYTES_MAX),
+            # The broker's clock dates records: a node's own, if it is fast, would have them refused, and if it is slow
+            # given up at once.
+            "message.timestamp.type": "LogAppendTime",
             "min.insync.replicas": str(self.in_sync_min),
             "unclean.leader.election.enable": "false",
         }
