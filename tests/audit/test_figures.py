@@ -5,19 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from tests.audit.builder import Network
+from tests.audit.builder import MEMBER, OPERATOR, Network
 from tests.audit.given_out import figures
 from tests.audit.season import season
 from timebank_audit.cli_figures import read_rate
+from timebank_audit.figures_given import judge_given, read_given
+from timebank_audit.findings import Findings
 from timebank_audit.report import make_report
 from timebank_audit.verify import verify
 from timebank_contracts.errors import Malformed
+from timebank_ledger import commands as c
 from timebank_node.cli import app
 
 DAYS = ("--from", "2025-06-01", "--to", "2026-05-31")
@@ -157,3 +162,78 @@ def test_what_is_no_document_of_figures_is_malformed(text: str, network: Network
     network.towns["barry"].extras["figures/a.json"] = text.encode()
     with pytest.raises(Malformed):
         verify([network.export(tmp_path)])
+
+
+def paths_of(said: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place in a document, its tables and rows too."""
+    inner = said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ()
+    for key, value in inner:
+        yield (*path, key)
+        yield from paths_of(value, (*path, key))
+
+
+def changed(said: dict[str, Any], path: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+    found = deepcopy(said)
+    inner: Any = found
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return found
+
+
+@pytest.mark.parametrize("public", [False, True])
+def test_whatever_is_changed_in_a_published_document_is_noticed_and_breaks_nothing(
+    public: bool, network: Network, tmp_path: Path
+) -> None:
+    """O-1."""
+    with_programme(network)
+    said = figures(network.towns["barry"], len(network.towns["barry"].raws), public=public)
+    town = next(one for one in verify([network.export(tmp_path)]).towns if one.node == "barry")
+    # What the reader adds, and which days are asked about, is taken as it is said.
+    free = {"policy", "period", "replacement", "pledged_minutes"}
+    tried = 0
+    for path in paths_of(said):
+        for value in (None, -1, "x\x1b[2J") if public else (2**63, 1.5, {}):
+            raw = json.dumps(changed(said, path, value)).encode()
+            if raw == json.dumps(said).encode():
+                continue
+            findings, unproven = Findings(), list[str]()
+            try:
+                given = read_given(town, "figures/a.json", raw, unproven)
+                judge_given(town, [] if given is None else [given], findings)
+            except Malformed:
+                continue
+            tried += 1
+            if not free & set(path):
+                assert findings.counts["A70"] or unproven, path
+            assert all("\x1b" not in f"{one.place}{one.expected}{one.found}" for one in findings.found)
+    assert tried > 100
+
+
+def with_programme(network: Network) -> None:
+    """Barry gets an organisation with a programme, and hours in it."""
+    town = network.towns["barry"]
+    town.do(c.OpenAccount(by=OPERATOR, account="clwb", kind="organisation"))
+    town.do(c.OpenAccount(by=OPERATOR, account="garddio", kind="programme", owner="clwb"))
+    for postings in ((("garddio", -30), ("alys", 30)), (("bryn", -20), ("garddio", 20))):
+        said: dict[str, Any] = {
+            "purpose": "service",
+            "confirmed_by": "receiver",
+            "activity": "garden",
+            "served_on": "2026-01-01",
+        }
+        town.do(c.PostTransfer(by=MEMBER, key=None, postings=postings, **said))
+
+
+def test_one_programme_is_shown_by_itself(network: Network, tmp_path: Path) -> None:
+    with_programme(network)
+    out = network.export(tmp_path / "out")
+    code, printed = run(out, "--town", "barry", "--programme", "garddio", *DAYS, "--json")
+    [row] = json.loads(printed)["programmes"]
+    assert (code, row["label"], row["given_minutes"], row["used_minutes"]) == (0, "none", 30, 20)
+    code, printed = run(out, "--town", "barry", "--programme", "garddio", *DAYS)
+    assert code == 0
+    assert "  garddio, given minutes: 30 (0:30 h)" in printed
+    code, printed = run(out, "--town", "barry", *DAYS, "--pledge", "clwb=40", "--csv")
+    assert code == 0
+    assert "organisations.accepted_of_pledged,clwb,20,40," in printed

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from tests.audit.given_out import policy_text, statement, trial
+from tests.audit.given_out import figures, policy_text, statement, trial
 from tests.audit.season import season
 from timebank_audit.bundle import check_bundle, parse_sums
 from timebank_audit.cli import app
@@ -159,6 +159,7 @@ FILES = (
     "tile/entries",
     "statements/s.json",
     "figures/f.json",
+    "figures/hours.json",
     "segments/s",
     "notes/n",
     "checkpoints/c",
@@ -173,6 +174,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     town.extras |= {"statements/s.json": good()["statement"], "figures/f.json": good()["figure"]}
     town.extras |= {"segments/s": good()["segment"], "checkpoints/c": town.note(12)}
     town.extras["notes/n"] = network.towns["aberdare"].note(12)
+    town.extras["figures/hours.json"] = json.dumps(figures(town, len(town.raws))).encode()
     return network.export(tmp_path_factory.mktemp("exported"))
 
 

@@ -210,6 +210,31 @@ def test_a_replay_in_any_cut_of_pages_gives_the_same_document(cuts: list[int]) -
     assert town_document(found, origin=book.me.origin, cut=cut) == document(BUSY)
 
 
+def held(of: object) -> int:
+    """How many things something holds, and what it holds, and so on."""
+    if isinstance(of, str | int | None):
+        return 1
+    if isinstance(of, dict):
+        return 1 + sum(held(value) for value in of.values())
+    if isinstance(of, list | tuple | set):
+        return 1 + sum(map(held, of))
+    names = getattr(of, "__slots__", None) or vars(of)
+    return 1 + sum(held(getattr(of, name)) for name in names)
+
+
+def test_what_is_kept_grows_with_people_and_what_is_open_and_never_with_entries() -> None:
+    sizes = []
+    for rounds in (3, 30):
+        town = make_town(*PEOPLE)
+        for at in range(6 * rounds):
+            served = serve(town, PEOPLE[at % 6], PEOPLE[(at + 1) % 6], 10, programme="garddio" if at % 2 else UNSET)
+            town.post((PEOPLE[at % 6], -1), (PEOPLE[(at + 1) % 6], 1))
+            if at % 6 == 5:
+                town.reverse(served.n, 4)
+        sizes.append(held(figures(town)))
+    assert sizes[0] == sizes[1]
+
+
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 12), max_size=8))
 def test_what_is_withheld_cannot_be_found_by_subtraction(people: dict[str, int]) -> None:
     gone = withheld(people)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from contracts.vectors.paper_between import refund
 from contracts.vectors.paper_town import OPERATOR, PaperTown, talk, two_towns
 from tests.contracts.figures_of import document, figures, make_town, network, send_service, serve
 from timebank_contracts import entries as e
 from timebank_contracts.figures_document import Asked, Rate
+from timebank_contracts.moments import parse_time
 
 
 def not_counted(town: PaperTown) -> dict[str, int]:
@@ -98,6 +101,16 @@ def test_two_periods_that_touch_are_the_sum_of_both() -> None:
         for days in (("2026-01-01", "2026-01-31"), ("2026-02-01", "2026-02-28"), ("2026-01-01", "2026-02-28"))
     ]
     assert sums == [10, 60, 70]
+
+
+def test_a_gift_after_midnight_on_the_towns_clock_is_of_the_new_day() -> None:
+    """E-3: 00:30 on 1 April in London is 23:30 on 31 March in UTC."""
+    town = make_town("alys", "bryn")
+    now = parse_time(town.now)
+    town.waited += datetime(2026, 3, 31, 23, 30, tzinfo=UTC) - now
+    town.post(("alys", -5), ("bryn", 5))
+    assert document(town, ("2026-03-01", "2026-03-31"))["product"]["not_counted"] == []
+    assert document(town, ("2026-04-01", "2026-04-01"))["product"]["not_counted"][0]["minutes"] == 5
 
 
 def test_who_leaves_stays_in_the_figures_of_the_time_before() -> None:
