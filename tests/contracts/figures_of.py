@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.vectors.paper_town import MEMBER, OPERATOR, PaperTown
+from contracts.vectors.paper_between import name_of_next
+from contracts.vectors.paper_town import MEMBER, NEVER, OPERATOR, PaperTown
 from timebank_contracts import entries as e
+from timebank_contracts import messages as m
 from timebank_contracts.figures_document import Asked, Cut, town_document
 from timebank_contracts.figures_network import network_document
 from timebank_contracts.figures_period import make_period
 from timebank_contracts.figures_town import TownFigures, town_figures
+from timebank_contracts.names import transit
 
 ALL_DAYS = ("2025-04-01", "2026-12-31")
 
@@ -62,6 +65,25 @@ def send_service(town: PaperTown, payer: str, peer: str, payee: str, minutes: in
     """Somebody here was helped by somebody in another town, and pays."""
     data = {"purpose": "service", "activity": "repair", "served_on": town.now[:10], **said}
     return town.send(payer, peer, payee, minutes, **data)
+
+
+def send_for(town: PaperTown, payer: str, peer: str, payee: str, minutes: int, *, programme: str, by: str) -> None:
+    """The same within a programme of this town, confirmed by somebody."""
+    transfer = name_of_next(town, peer)
+    data = m.Sent(
+        transfer=transfer,
+        at=town.book.n,
+        minutes=minutes,
+        payee=payee,
+        payer_tag="0" * 30,
+        purpose="service",
+        activity="repair",
+        served_on=town.now[:10],
+        expires_at=NEVER,
+    )
+    said = e.SentTo(peer=peer, programme=programme, confirmed_by=by)  # type: ignore[arg-type]  # a word of the closed set
+    out = town.tell(peer, m.TransferSentMessage, data)
+    town.write(e.TransferSent, said, by=MEMBER, postings=[(payer, -minutes), (transit(peer), minutes)], out=out)
 
 
 def pay_money(town: PaperTown, minor_units: int, kind: str, programme: str, **said: Any) -> e.Entry:

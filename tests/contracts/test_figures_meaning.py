@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 
 from contracts.vectors.paper_between import thank
-from contracts.vectors.paper_town import PaperTown, talk, two_towns
+from contracts.vectors.paper_town import OPERATOR, PaperTown, talk, two_towns
 from tests.contracts.figures_of import (
     add_programme,
     document,
     make_town,
     network,
     pay_money,
+    send_for,
     send_service,
     serve,
 )
+from timebank_contracts import entries as e
 from timebank_contracts.errors import Malformed
 from timebank_contracts.figures_document import Asked
 from timebank_contracts.figures_label import DEFAULT_POLICY, LabelPolicy, Person, two_way
@@ -203,6 +205,44 @@ def test_a_pledge_is_compared_with_what_was_accepted_and_that_with_what_was_issu
     [row] = document(town, asked=Asked(pledges={"clwb": 240}))["organisations"]
     assert (row["accepted_of_pledged"], row["issued_of_accepted"]) == ([120, 240], [40, 120])
     assert document(town)["organisations"][0]["accepted_of_pledged"] is None
+
+
+def test_what_a_programme_uses_from_another_town_is_its_hours_and_nobodys_giving() -> None:
+    town, barry = make_town(*FIVE), make_town("bryn", node="barry")
+    town.meet(barry)
+    barry.meet(town)
+    bryn = barry.alias("bryn")
+    send_for(town, "m1", "barry", bryn, 40, programme="garddio", by="receiver")
+    send_for(town, "garddio", "barry", bryn, 25, programme="garddio", by="rule")
+    pay_money(town, 500, "travel", "garddio")
+    talk(town, barry)
+    row = garden(town)
+    assert (row["given_minutes"], row["used_minutes"], row["elsewhere_minutes"]) == (0, 40, 65)
+    assert row["two_way"]["independence"] == [0, 0]
+    product = document(town)["product"]
+    assert (product["used_minutes"], product["people"]["helped"]) == (65, 1)
+    assert [(cell["by"], cell["minutes"]) for cell in product["imports_confirmed_by"]] == [
+        ("receiver", 40),
+        ("rule", 25),
+    ]
+    assert document(town)["organisations"][0]["issued_of_accepted"] == [25, 0]
+
+
+def test_money_about_a_transfer_belongs_to_its_programme() -> None:
+    town = make_town(*FIVE)
+    served = serve(town, "m1", "m2", 60, programme="garddio")
+    record = e.MoneyRecorded(
+        minor_units=250,
+        currency="GBP",
+        kind="travel",
+        settled_by="cash",
+        paid_on=town.now[:10],
+        transfer=f"aberdare.g1.{served.n}",
+        position=served.n,
+    )
+    town.write(e.MoneyRecordedEntry, record, by=OPERATOR)
+    assert garden(town)["money"]["minutes_for_spent"] == {"GBP": [60, 250]}
+    assert document(town)["money"]["minutes_for_spent"] == {"GBP": [60, 250]}
 
 
 def test_a_service_of_a_programme_belongs_to_it_and_to_who_runs_it_and_to_nobody_else() -> None:
