@@ -53,6 +53,11 @@ class _Figures(Collector):
             _by("silent_seconds", "Since a peer's last validly signed segment, or the start.", "peer", silent),
             _counts("refused", "Validly signed segments without effect, by signer.", "peer", self.receiver.refused),
             _counts("transfers_ended", "Transfers to other towns that ended.", "outcome", self.sender.ended),
+            _gauge(
+                "contradictions",
+                "Proofs that a peer stated two things of one log.",
+                self.receiver.stated.contradictions,
+            ),
             _gauge("waits_for_upgrade", "Streams that wait for a newer version.", len(self.receiver.waits_for_upgrade)),
         ]
 
