@@ -21,7 +21,7 @@ MONEY_MAX: Final = 100
 
 PURPOSES: Final = frozenset({"correction", "grant"})
 UNCONFIRMED: Final = frozenset({"rule", "none"})
-_KINDS: Final[dict[type[e.Entry], str]] = {
+KINDS: Final[dict[type[e.Entry], str]] = {
     e.TransferReversed: "reversal",
     e.ClaimUpheld: "dispute overruled: the claim upheld",
     e.PeerFrozen: "stream frozen as evidence",
@@ -89,7 +89,7 @@ class Listing:
 
     def other(self, entry: e.Entry) -> None:
         """Any other entry."""
-        kind = _KINDS.get(type(entry))
+        kind = KINDS.get(type(entry))
         if kind is not None:
             self._add(kind, entry)
         elif isinstance(entry, e.AccountClosed) and entry.postings is not UNSET:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any, Final
 
+from timebank_audit.page_welsh import KINDS, PROVES, sentence
 from timebank_audit.page_words import WORDS, Language
 
 _STYLE: Final = """
@@ -102,9 +103,8 @@ def _examined(report: dict[str, Any], words: dict[str, str]) -> str:
 
 
 def _not_proven(report: dict[str, Any], words: dict[str, str]) -> str:
-    # The sentences are the report's own, in English.
-    mark = ' lang="en"' if words is not WORDS["en"] else ""
-    return f"<ul{mark}>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in report["not_proven"]) + "</ul>"
+    said = [_said(text, words, sentence(text)) for text in report["not_proven"]]
+    return "<ul>" + "".join(f"<li>{text}</li>" for text in said) + "</ul>"
 
 
 def _findings(report: dict[str, Any], words: dict[str, str]) -> str:
@@ -124,8 +124,7 @@ def _findings(report: dict[str, Any], words: dict[str, str]) -> str:
 
 def _checks(report: dict[str, Any], words: dict[str, str]) -> str:
     rows = [
-        [check["code"], words[check["verdict"]], check["examined"], _english(f"{check['name']}: {check['proves']}")]
-        for check in report["checks"]
+        [check["code"], words[check["verdict"]], check["examined"], _proves(check, words)] for check in report["checks"]
     ]
     return _table(words["checks"], ["code", "verdict", ">count", "proves"], rows, words)
 
@@ -172,7 +171,8 @@ def _pairs(report: dict[str, Any], words: dict[str, str]) -> str:
 def _listed(report: dict[str, Any], words: dict[str, str]) -> str:
     said = f"<p>{escape(words['listed_are'])}</p>"
     rows = [
-        [row["town"], _english(row["kind"]), row["count"], row["minutes"], _entries(row)] for row in report["listed"]
+        [row["town"], _said(row["kind"], words, KINDS.get(row["kind"])), row["count"], row["minutes"], _entries(row)]
+        for row in report["listed"]
     ]
     if not rows:
         return said + f"<p>{escape(words['no_listed'])}</p>"
@@ -194,9 +194,16 @@ def _entries(row: dict[str, Any]) -> str:
     return ", ".join(map(str, row["entries"])) + ("" if row["count"] == len(row["entries"]) else ", …")
 
 
-def _english(text: str) -> _Html:
-    """Text of the report itself, which is English on every page."""
-    return _Html(f'<span lang="en">{escape(text)}</span>')
+def _said(english: str, words: dict[str, str], welsh: str | None) -> _Html:
+    """Text of the report, which is English, in the page's language, or marked as English."""
+    if words is WORDS["en"]:
+        return _Html(escape(english))
+    return _Html(f'<span lang="en">{escape(english)}</span>' if welsh is None else escape(welsh))
+
+
+def _proves(check: dict[str, Any], words: dict[str, str]) -> _Html:
+    """The name of a check is a code, as it is in both languages; what it proves is a sentence."""
+    return _Html(f"{escape(check['name'])}: {_said(check['proves'], words, PROVES.get(check['code']))}")
 
 
 def _code(text: str) -> _Html:
