@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -18,10 +18,14 @@ from tests.audit.given_out import figures
 from tests.audit.season import season
 from timebank_audit.cli_figures import read_rate
 from timebank_audit.figures_given import judge_given, read_given
+from timebank_audit.figures_shown import rows_of
+from timebank_audit.figures_words import FIGURE_WORDS
 from timebank_audit.findings import Findings
 from timebank_audit.report import make_report
 from timebank_audit.verify import verify
 from timebank_contracts.errors import Malformed
+from timebank_contracts.fields import ConfirmedBy, Purpose
+from timebank_contracts.figures_label import Label
 from timebank_ledger import commands as c
 from timebank_node.cli import app
 
@@ -68,6 +72,22 @@ def test_page_and_table_say_what_the_document_says(network: Network, out: Path) 
     assert code == 0
     assert f"given minutes: {product['given_minutes']} (" in printed
     assert "Low direct reciprocity is normal" in printed
+
+
+def test_every_name_has_a_welsh_word(network: Network, tmp_path: Path) -> None:
+    """P-4: by the reader's language for a reader, fixed in what programs read."""
+    with_programme(network)
+    out = network.export(tmp_path / "out")
+    town = json.loads(run(out, "--town", "barry", *DAYS, "--rate", "1260,GBP,2026-01-01,a", "--json")[1])
+    found = [*rows_of(town), *rows_of(json.loads(run(out, *DAYS, "--json")[1]))]
+    parts = {part for row in found if "." in row.figure for part in row.figure.split(".")}
+    parts -= {"period", "first_day", "last_day", "zone", "label_first_day", *network.towns}
+    assert parts - FIGURE_WORDS["cy"].keys() == set()
+    assert {*get_args(ConfirmedBy), *get_args(Purpose), *get_args(Label)} - {"service"} <= FIGURE_WORDS["cy"].keys()
+    code, printed = run(out, "--town", "barry", *DAYS, "--lang", "cy", "--public")
+    assert code == 0
+    assert "Cynnyrch Domestig Dinesig:" in printed
+    assert "(y tu allan), munudau a roddwyd: cedwir yn ôl, neu ddim" in printed
 
 
 def test_towns_together_give_what_they_use_and_what_is_not_yet_settled(out: Path) -> None:

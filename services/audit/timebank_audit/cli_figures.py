@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from timebank_audit.cli_report import Words
 from timebank_audit.edge import Policy, Vkeys, ended_by_exit_code, trust_of
 from timebank_audit.figures import network_figures_document, period_of, town_figures_document
 from timebank_audit.figures_shown import csv_rows, lines_of
@@ -40,6 +41,7 @@ def figures(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON: what a town publishes, and A70 compares.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
+    lang: Annotated[Words, typer.Option("--lang", help="The language, for a reader.")] = Words.EN,
     vkey: Vkeys = None,
     policy: Policy = None,
 ) -> None:
@@ -66,7 +68,7 @@ def figures(
     elif as_csv:
         typer.echo(show_rows(csv_rows(found), "plain"), nl=False)
     else:
-        for line in lines_of(found):
+        for line in lines_of(found, "cy" if lang is Words.CY else "en"):
             typer.echo(line)
 
 

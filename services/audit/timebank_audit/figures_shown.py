@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from timebank_audit.figures_words import FIGURE_WORDS, word
+from timebank_audit.page_words import Language
 from timebank_contracts.csv_text import Cell, plain_hours
 
+_NAMES = ("towns", "town", "programme", "organisation", "peer", "by", "purpose", "currency", "kind")
+"""What says which row of a table it is."""
 HEADING: tuple[Cell, ...] = ("figure", "row", "value", "of", "hours")
-NORMAL = (
-    "Low direct reciprocity is normal: help goes round. The Civil Domestic Product is our own indicator; no published "
-    "definition exists. Hours and money stand beside each other and are never added."
-)
 
 
 class Row(NamedTuple):
@@ -56,20 +56,13 @@ def _is_share(value: list[Any]) -> bool:
 
 
 def _one_of(one: Any, path: str, row: str) -> Iterator[Row]:
-    """A row of a table within the document, named by what stands first in it."""
+    """A row of a table within the document, named by what it is about."""
     if not isinstance(one, dict):
         yield Row(path, row, str(one))
         return
-    names = [value for value in one.values() if isinstance(value, str) or _is_names(value)]
-    name = " ".join(names[0] if isinstance(names[0], list) else [names[0]]) if names else ""
-    rest = {key: value for key, value in one.items() if value is not (names[0] if names else one)}
-    if path.endswith("money.rows"):
-        name, rest = f"{one['currency']} {one['kind']}", {"minor_units": one["minor_units"]}
-    yield from _rows(rest, path, f"{row} {name}".strip())
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+    keys = [key for key in _NAMES if key in one]
+    named = [row, *(" ".join(one[key]) if isinstance(one[key], list) else str(one[key]) for key in keys)]
+    yield from _rows({key: value for key, value in one.items() if key not in keys}, path, " ".join(filter(None, named)))
 
 
 def csv_rows(document: dict[str, Any]) -> list[tuple[Cell, ...]]:
@@ -77,12 +70,13 @@ def csv_rows(document: dict[str, Any]) -> list[tuple[Cell, ...]]:
     return [HEADING, *((row.figure, row.row, row.value, row.of, row.hours) for row in rows_of(document))]
 
 
-def lines_of(document: dict[str, Any]) -> Iterator[str]:
+def lines_of(document: dict[str, Any], language: Language = "en") -> Iterator[str]:
     """The document for a reader at a terminal."""
     whose = document.get("origin") or document["network"]
-    period = document["period"]
-    public = ", public: fewer than five people are withheld" if document["public"] else ""
-    yield f"Figures of {whose}, {period['first_day']} to {period['last_day']} ({period['zone']}){public}"
+    words, period = FIGURE_WORDS[language], document["period"]
+    first, last, zone = period["first_day"], period["last_day"], period["zone"]
+    heading = words["figures_of"].format(whose=whose, first=first, last=last, zone=zone)
+    yield f"{heading}, {words['public']}" if document["public"] else heading
     table = ""
     for row in rows_of(document):
         head, _, figure = row.figure.partition(".")
@@ -90,16 +84,17 @@ def lines_of(document: dict[str, Any]) -> Iterator[str]:
             continue
         if head != table:
             table = head
-            yield f"{head.replace('_', ' ')}:"
-        yield f"  {_told(row, figure)}"
-    yield NORMAL
+            yield f"{word(head, language)}:"
+        yield f"  {_told(row, figure, language)}"
+    yield words["normal"]
 
 
-def _told(row: Row, figure: str) -> str:
+def _told(row: Row, figure: str, language: Language) -> str:
     *path, last = figure.split(".")
-    name = ", ".join(part.replace("_", " ") for part in [*path, row.row, last] if part)
+    name = ", ".join(word(part, language) for part in [*path, row.row, last] if part)
     if row.value is None:
-        return f"{name}: withheld or none"
-    of = "" if row.of is None else f" of {row.of}"
+        return f"{name}: {word('withheld', language)}"
+    of = "" if row.of is None else f" {word('of', language)} {row.of}"
     hours = f" ({row.hours} h)" if row.hours else ""
-    return f"{name}: {row.value}{of}{hours}"
+    value = word(row.value, language) if last == "label" and isinstance(row.value, str) else row.value
+    return f"{name}: {value}{of}{hours}"
