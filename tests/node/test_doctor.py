@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tests.federation.towns import Line, Network, open_towns
 from tests.node.test_cli import init, refusal, run
+from timebank_federation.witness_door import HttpWitnessDoor
 from timebank_kit.clock import Clock
 from timebank_node.commands_doctor import Doctor
 from timebank_node.operator_door import OperatorDoor, door_of_home
@@ -51,6 +52,7 @@ class Visit:
             door=self._door,
             room_bytes_min=room_bytes_min,
             visitor=visitor,
+            witnesses=None if visitor is None else HttpWitnessDoor(self._http),
         )
         fine = found.examine(Console(file=text, width=500, markup=False))
         lines = text.getvalue().splitlines()
@@ -127,6 +129,7 @@ def test_peers_are_looked_at_and_one_that_is_away_is_no_fault_of_this_home(tmp_p
 
         fine, said = visit.says(visitor=visitor)
         assert said["peer"] == "FINE cardiff: registry 1."
+        assert said["witness"].startswith("- The registry names none")
         assert fine
         network["cardiff"].door.is_cut = True
         fine, said = visit.says(visitor=visitor)

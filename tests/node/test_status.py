@@ -131,3 +131,16 @@ def test_the_witnesses_have_a_line_and_one_that_is_away_needs_a_call(place: Plac
     assert "witnesses 0 of 1 cosigned" in said
     assert "NEEDS YOU The witness witness.example/w1 does not answer" in said
     assert not fine
+
+
+@slow
+def test_the_line_of_witnesses_counts_those_that_cosigned_the_newest_checkpoint(place: Place) -> None:
+    path = "/v1/federation/state"
+    state = place.doors["federation"].ask("GET", path)
+    at = int(place.network.clock.now().timestamp()) - 12
+    rows = [("w1", 815, at), ("w2", 790, at - 60), ("w3", 815, at - 5), ("w4", 0, None)]
+    state["witnessing"]["witnesses"] = [
+        {"name": name, "size": size, "cosigned_at": cosigned_at, "trouble": None} for name, size, cosigned_at in rows
+    ]
+    place.lines["federation"].instead[path] = (200, state)
+    assert "witnesses 815 entries cosigned 12 s ago by w1, w3 (2 of 4 cosigned)" in place.screen()[1]

@@ -59,6 +59,7 @@ def doctor(
 
     import httpx  # noqa: PLC0415
 
+    from timebank_federation.witness_door import HttpWitnessDoor  # noqa: PLC0415
     from timebank_kit.clock import SystemClock  # noqa: PLC0415
     from timebank_node.commands_doctor import Doctor  # noqa: PLC0415
     from timebank_node.home import read_description  # noqa: PLC0415
@@ -74,6 +75,7 @@ def doctor(
             clock=clock,
             door=lambda: door_of_home(home, http, clock=clock, url=url),
             visitor=lambda held: PeerVisitor(http, clock=clock, held=held),
+            witnesses=HttpWitnessDoor(http),
         )
         if not found.examine(out):
             raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`timebank doctor`: looks at a node's settings, keys, disk, journal, clock, registry, broker, peers; a line for each.
+"""`timebank doctor`: looks at a node's settings, keys, disk, journal, clock, registry, broker, peers, witnesses.
 
 It works whether the node runs or not, and changes nothing but a probe file that it takes away again. A check that needs
 what an earlier one did not find is left out, and says so. What is wrong is told in the words with which the node itself
@@ -23,6 +23,7 @@ from timebank_federation.broker_knock import NoWayIn, knock
 from timebank_federation.broker_security import read_security
 from timebank_federation.registries import Registries
 from timebank_federation.settings import FederationSettings
+from timebank_federation.witness_door import WitnessDoor
 from timebank_kit.clock import Clock
 from timebank_kit.files import UnsafeFile, atomic_write
 from timebank_kit.journal import JournalTrouble, open_journal
@@ -41,6 +42,7 @@ from timebank_node.compose import environment
 from timebank_node.home import KEY_USES, Home, open_home
 from timebank_node.operator_door import NodeAway, OperatorDoor
 from timebank_node.peer_visit import PEERS_MAX, PeerVisitor
+from timebank_node.witness_visit import WitnessVisitor
 
 ROOM_BYTES_MIN: Final = 1 << 30
 """Less free room than this on the home's disk is told while there is still time to make some."""
@@ -76,6 +78,7 @@ class Doctor:
         clock: the machine's.
         door: makes the door to the running node, if it runs.
         visitor: makes who looks at peers, for the version of the registry that is held; None: nobody does.
+        witnesses: the way to witnesses; None: nobody looks at them.
         room_bytes_min: what must be free on the disk.
     """
 
@@ -87,6 +90,7 @@ class Doctor:
         clock: Clock,
         door: Callable[[], OperatorDoor],
         visitor: Callable[[int], PeerVisitor] | None = None,
+        witnesses: WitnessDoor | None = None,
         room_bytes_min: int = ROOM_BYTES_MIN,
     ) -> None:
         self._folder = folder
@@ -95,6 +99,9 @@ class Doctor:
         self._guard = ClockGuard(now=clock.now(), monotonic=clock.monotonic())
         self._door = door
         self._visitor = visitor
+        self._witnesses = witnesses
+        self._runs = False
+        self._length: int | None = None
         self._room_bytes_min = room_bytes_min
         self._home: Home | None = None
         self._ledger: Settings | None = None
@@ -123,9 +130,10 @@ class Doctor:
                 verdict, sentence = "CHANGE", " ".join(str(error).split())
                 fine = False
             out.print(f"{verdict:<8}{name:<10}{sentence}")
-        for verdict, sentence in self._peers():
-            fine = fine and verdict != "CHANGE"
-            out.print(f"{verdict:<8}{'peer':<10}{sentence}")
+        for name, looks in (("peer", self._peers()), ("witness", self._witnessed())):
+            for verdict, sentence in looks:
+                fine = fine and verdict != "CHANGE"
+                out.print(f"{verdict:<8}{name:<10}{sentence}")
         return fine
 
     def _keys(self) -> str:
@@ -177,6 +185,7 @@ class Doctor:
             journal.close()
         if length < head.size:
             head.check(length, None)
+        self._length = length
         self._last_entry = msgspec.json.decode(last[0].state, type=_Timed).time if last else ""
         return f"{length} entries in a store that syncs; {head.size} are published."
 
@@ -208,6 +217,7 @@ class Doctor:
             accepted: int = self._door().ask("GET", "/v1/streams")["registry"]["version"]
         except NodeAway as away:
             raise NotLooked(f"{away} What its ledger accepted was not compared.") from away
+        self._runs = True
         if accepted != held:
             raise Malformed(
                 f"The home holds version {held} of the registry, the running ledger {accepted}: see timebank status."
@@ -234,6 +244,15 @@ class Doctor:
                 "CHANGE",
                 "No peer answers: look at this machine's way out (name service, route, proxy, certificates).",
             )
+
+    def _witnessed(self) -> Iterator[tuple[str, str]]:
+        latest = None if self._home is None else Registries(self._home.registry_folder).latest
+        if latest is None or self._home is None or self._witnesses is None:
+            return
+        visitor = WitnessVisitor(
+            self._home, latest, door=self._witnesses, clock=self._clock, runs=self._runs, length=self._length
+        )
+        yield from visitor.look()
 
     def _broker(self) -> str:
         settings = _known(self._federation, "the settings")

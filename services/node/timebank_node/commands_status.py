@@ -197,10 +197,11 @@ class StatusScreen:
         latest = max(done, key=lambda row: (row["size"], row["cosigned_at"]), default=None)
         said = "none in the registry" if not rows else f"0 of {len(rows)} cosigned"
         if latest is not None:
-            by = ", ".join(row["name"] for row in done if row["size"] == latest["size"])
+            newest = [row["name"] for row in done if row["size"] == latest["size"]]
+            by = ", ".join(newest)
             seconds = self._now.timestamp() - latest["cosigned_at"]
             said = (
-                f"{latest['size']} entries cosigned {seconds:.0f} s ago by {by} ({len(done)} of {len(rows)} cosigned)"
+                f"{latest['size']} entries cosigned {seconds:.0f} s ago by {by} ({len(newest)} of {len(rows)} cosigned)"
             )
         self._out.print(f"{'witnesses':<12}{said}")
         if witnessing["contradicted"]:
