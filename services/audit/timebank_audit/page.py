@@ -225,7 +225,7 @@ def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]],
     # A caption that repeats the heading above it is for those who go from table to table.
     hidden = ' class="hide"' if caption in words.values() or not words else ""
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}"><table>'
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{escape(caption)}"><table>'
         f"<caption{hidden}>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
