@@ -19,6 +19,7 @@ from timebank_contracts.checkpoint import (
     parse_checkpoint,
     parse_decimal,
     sign_checkpoint,
+    with_cosignatures,
 )
 from timebank_contracts.errors import Malformed
 from timebank_contracts.keys import SigningKey
@@ -204,3 +205,13 @@ def test_a_cosignature_under_the_logs_name_is_no_signature_of_the_log() -> None:
     assert open_note(raw, [posing]).signed_by == (posing,)
     with pytest.raises(Malformed, match="type 1"):
         open_checkpoint(raw, posing)
+
+
+def test_lines_over_the_same_text_are_gathered_one_for_each_name_and_no_more_than_a_note_has() -> None:
+    others = [NOTE + cosign(CHECKPOINT, name=f"w{number}", key=WITNESS_KEY, at_seconds=NOON) for number in range(120)]
+    again = NOTE + cosign(CHECKPOINT, name="w0", key=WITNESS_KEY, at_seconds=NOON + 1)
+    later = sign_checkpoint(CHECKPOINT._replace(size=1235), KEY)
+    two = with_cosignatures(NOTE, [later, others[0], again, others[1]])
+    assert two == others[0] + others[1].removeprefix(NOTE)
+    assert with_cosignatures(NOTE, [later]) == NOTE
+    assert len(open_note(with_cosignatures(NOTE, others), [LOG]).unknown) == 99

@@ -9,6 +9,7 @@ import pytest
 
 from tests.federation.test_witnessing import WITNESS, asks, grow, open_all
 from tests.federation.towns import FederatedTown, Network
+from tests.node.test_cli import made, run
 from timebank_audit.policy import parse_policy
 from timebank_audit.report import make_report
 from timebank_audit.trust import trust_keys
@@ -36,10 +37,15 @@ def exported(town: FederatedTown, folder: Path, *, only_cosigned: bool = False) 
     return given.words
 
 
-def audited(network: Network, folder: Path) -> dict[str, Any]:
-    """The report under a policy that demands the witness."""
+def policy_of(network: Network) -> str:
+    """A policy that demands the witness."""
     logs = "".join(f"log {town.home.vkey}\n" for town in network.towns.values())
-    policy = parse_policy(f"{logs}witness w1 {WITNESS.text}\nquorum w1\n")
+    return f"{logs}witness w1 {WITNESS.text}\nquorum w1\n"
+
+
+def audited(network: Network, folder: Path) -> dict[str, Any]:
+    """The report under that policy."""
+    policy = parse_policy(policy_of(network))
     return make_report(verify([folder], trust=trust_keys([], policy)), version="test")
 
 
@@ -61,6 +67,16 @@ def test_two_towns_and_a_witness_that_is_no_town_pass_under_a_quorum(tmp_path: P
             assert exported(town, tmp_path / "out") == "The checkpoint is cosigned by 1 witness."
         report = audited(network, tmp_path / "out")
         assert (report["verdict"], codes(report)) == ("PASS", [])
+        policy = tmp_path / "policy"
+        policy.write_text(policy_of(network), "ascii")
+        made("audit", "verify", tmp_path / "out", "--policy", policy)
+        made("audit", "export", tmp_path / "out", "--into", tmp_path / "all.tbaudit")
+        made(
+            "audit", "collect", tmp_path / "all.tbaudit", "--into", tmp_path / "mine", "--cosigned", "--policy", policy
+        )
+        for folder in ("all.tbaudit", "mine"):
+            made("audit", "verify", tmp_path / folder, "--policy", policy)
+        assert run("audit", "verify", tmp_path / "before", "--policy", policy).exit_code == 3
 
 
 def test_entries_after_the_cosigned_checkpoint_are_left_out_on_demand_and_else_not_proven(tmp_path: Path) -> None:
