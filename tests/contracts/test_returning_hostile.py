@@ -16,6 +16,7 @@ from tests.contracts.test_returning import outcomes, refused, sound
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.invariants import broken_invariants
+from timebank_contracts.keys import b64_encode
 from timebank_contracts.names import Identity
 from timebank_contracts.segments import Heard, make_segment, parse_segment
 from timebank_contracts.streams import StreamHead, chain_start
@@ -141,7 +142,7 @@ def test_a_peer_that_is_suspended_is_put_back_with_and_a_closed_one_is_not(state
     data = e.Peer(peer="barry", generation="g1", state=state, owe_limit=1, owed_limit=1, event_keys=[])
     (kept,) = barry.taken["aberdare/g1"]
     if state == "suspended":
-        keys = [back.b64_encode(barry.event_key.public)]
+        keys = [b64_encode(barry.event_key.public)]
         again.write(e.PeerChanged, structs.replace(data, event_keys=keys), by=back.RULE)
         back.put_back(again, barry, {transfer: "alys"})
         talk(again, barry)

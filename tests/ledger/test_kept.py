@@ -10,6 +10,7 @@ from contracts.vectors import paper_return as back
 from contracts.vectors.paper_town import PaperTown, two_towns
 from tests.ledger.test_index_claims import journal_of
 from timebank_contracts.segments import parse_segment
+from timebank_kit.journal import originator_of
 from timebank_kit.journal_memory import MemoryJournal
 from timebank_ledger.kept import PAGE_RECORDS, KeptSegments
 
@@ -79,6 +80,6 @@ def test_a_segment_across_two_pages_of_the_journal_is_found_whole(before: int) -
 
 
 def test_of_a_generation_that_never_spoke_nothing_is_kept_and_nothing_is_read() -> None:
-    kept = KeptSegments(MemoryJournal("empty"))
+    kept = KeptSegments(MemoryJournal(originator_of("empty")))
     assert kept.after("aberdare", "g1", 0, last=0) is None
     assert kept.after("aberdare", "g1", 7, last=5) is None

@@ -57,6 +57,8 @@ def transfer_fields(identity: Identity, entry: e.Entry) -> dict[str, Any]:
     transfer = transfer_of(identity, entry, message)
     assert transfer is not None, "an entry about a transfer"
     claim = entry.data.claim if isinstance(entry, e.TransferPosted | e.TransferSent) else UNSET
+    if isinstance(entry, e.MessageRecoveredEntry) and isinstance(message, m.TransferSentMessage):
+        claim = message.data.claim
     refunds = message.data.refunds if isinstance(message, m.TransferSentMessage) else UNSET
     return {
         "id": transfer,

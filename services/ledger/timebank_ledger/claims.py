@@ -18,6 +18,7 @@ from timebank_contracts import http_claims as h
 from timebank_contracts import messages as m
 from timebank_contracts.rules_reversal import WHOLE
 from timebank_contracts.state import Book
+from timebank_ledger.index_rows import RECOVERED
 
 Begun = e.ClaimMadeEntry | e.ClaimSentEntry | e.ClaimReceived | e.MessageRecoveredEntry
 """The entry that began a claim in this journal."""
@@ -28,6 +29,8 @@ _ENDED: dict[str, h.ClaimState] = {
     "claim.withdrawn": "withdrawn",
     "claim.expired": "expired",
     "claim.disputed": "refused",
+    RECOVERED + "transfer.sent": "confirmed",
+    RECOVERED + "claim.withdrawn": "withdrawn",
 }
 _AFTER: dict[type[e.Entry], h.ClaimState] = {
     e.ClaimMadeEntry: "open",
@@ -167,4 +170,4 @@ def _ends(begun: Begun, said: list[tuple[int, str]]) -> list[tuple[int, str]]:
     """
     ends = [(position, kind) for position, kind in said if kind in _ENDED]
     others = [(position, kind) for position, kind in ends if kind != "claim.disputed"]
-    return others or (ends if isinstance(begun, e.ClaimSentEntry) else [])
+    return others or (ends if isinstance(begun, e.ClaimSentEntry | e.MessageRecoveredEntry) else [])

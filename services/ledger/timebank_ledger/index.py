@@ -29,10 +29,10 @@ from timebank_contracts.names import Identity
 from timebank_contracts.rules_generations import number_of
 from timebank_contracts.streams import StreamHead
 from timebank_kit.journal import Journal, JournalTrouble
-from timebank_ledger.index_rows import OPENED, Began, Earlier, Rows, began_by, rows_of
+from timebank_ledger.index_rows import OPENED, RECOVERED, Began, Earlier, Rows, began_by, rows_of
 from timebank_ledger.index_store import open_engine
 
-VERSION: Final = 9
+VERSION: Final = 10
 """Raise it when a table or the meaning of a row changes: every index is then rebuilt."""
 CHUNK_ENTRIES: Final = 1_024
 
@@ -361,8 +361,8 @@ class Index:
     def begun_at(self, subject: str) -> int | None:
         """Position of the first entry that is kept about a claim or transfer from another town."""
         c = self._subjects.c
-        position = self._rows(sa.select(sa.func.min(c.position)).where(c.subject == subject))[0][0]
-        return None if position is None else int(position)
+        first = sa.select(sa.func.min(c.position)).where(c.subject == subject, ~c.type.startswith(RECOVERED))
+        return next((int(row[0]) for row in self._rows(first) if row[0] is not None), None)
 
     def outs(self, peer: str, *, after: int, limit: int, generation: str) -> list[Out]:
         """Up to `limit` messages to `peer` in a generation of ours after stream position `after`, in order."""

@@ -20,6 +20,8 @@ from timebank_contracts.streams import StreamHead, chain_next, chain_start
 
 OPENED: Final = "node.opened"
 """Subject of the entries by which the generations of this journal began."""
+RECOVERED: Final = "recovered."
+"""Before the type of a recovered message that ends a claim."""
 REMEMBERED_MAX: Final = 100_000
 """Transfers on their way, and claims across towns, that are remembered between chunks."""
 
@@ -151,6 +153,7 @@ def rows_of(
             outs.append(_out(identity, heads, message.subject, bytes(entry.out), entry.n))
         if isinstance(entry, e.MessageRecoveredEntry):
             outs.append(_out_of_before(entry))
+            rows.subjects += _ended_before(entry)
         subjects = _subjects(entry, transfer)
         rows.outs += outs
         rows.subjects += [{"subject": subject, "position": entry.n, "type": kind} for subject in subjects]
@@ -303,6 +306,16 @@ def _out_of_before(entry: e.MessageRecoveredEntry) -> dict[str, Any]:
     generation, n = m.generation_in(message), m.position_in(message)
     row = {"peer": message.subject, "generation": number_of(generation), "n": n, "position": entry.n}
     return {**row, "chain": b""}
+
+
+def _ended_before(entry: e.MessageRecoveredEntry) -> list[dict[str, Any]]:
+    """The claim that a recovered message pays or withdraws: such a row ends it, and never begins it."""
+    assert entry.in_ is not UNSET, "a message was recovered"
+    message = m.decode_message(bytes(entry.in_))
+    if not isinstance(message, m.TransferSentMessage | m.ClaimWithdrawnMessage) or message.data.claim is UNSET:
+        return []
+    kind = RECOVERED + str(type(message).__struct_config__.tag)
+    return [{"subject": message.data.claim, "position": entry.n, "type": kind}]
 
 
 def stream_start(identity: Identity, peer: str) -> bytes:
