@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from tests.audit import mutators_between_towns, mutators_of_history
 from tests.audit.builder import Network
 from tests.audit.mutators import MUTATORS
+from tests.audit.returned import lose
 from tests.audit.season import season
 from timebank_audit.cli import app
 from timebank_audit.receipts import read_receipt
@@ -130,6 +131,44 @@ def test_an_audit_rolls_forward_from_a_report_an_export_or_a_bundle(
         assert code == 0, printed
         assert f"timebank.wales/barry/g1: {before} entries then, {before + 2} now" in printed
         assert "transfer.posted                   2          60 min" in printed
+
+
+def test_an_audit_rolls_forward_over_a_break_and_says_what_was_lost_in_it(tmp_path: Path) -> None:
+    """PROTOCOL.md X7: what was seen before the state was lost is a beginning still, as far as it was kept."""
+    network = Network("aberdare", "barry")
+    aberdare, _ = network.towns.values()
+    aberdare.give(25)
+    kept = network.export(tmp_path / "kept")
+    size = len(aberdare.raws)
+    aberdare.give(35)
+    more = network.export(tmp_path / "more")
+    lose(network, aberdare, size)
+    aberdare.give(10)
+    now = network.export(tmp_path / "now")
+    code, printed = run("diff", kept, now)
+    assert code == 0, printed
+    assert f"timebank.wales/aberdare/g2: {size} entries then, as g1; {len(aberdare.raws)} now" in printed
+    assert "not given now" not in printed
+    assert "transfer.posted                   1          10 min" in printed
+    code, printed = run("diff", more, now)
+    assert code == 3
+    assert f"{size + 1} entries then, as g1; 1 of them were lost; {len(aberdare.raws)} now" in printed
+    assert "A12 NOT PROVEN  aberdare, the earlier audit, of g1" in printed
+    assert run("diff", now, network.export(tmp_path / "again"))[0] == 0
+
+
+def test_a_beginning_that_was_rewritten_before_a_break_is_found_by_diff(tmp_path: Path) -> None:
+    network = Network("aberdare", "barry")
+    aberdare, _ = network.towns.values()
+    size = len(aberdare.raws)
+    aberdare.give(25)
+    then = network.export(tmp_path / "then")
+    aberdare.rewind(size)
+    aberdare.give(35)
+    lose(network, aberdare, len(aberdare.raws))
+    code, printed = run("diff", then, network.export(tmp_path / "now"))
+    assert code == 1
+    assert "A12 FAIL" in printed
 
 
 def test_a_history_that_was_rewritten_since_is_found_by_diff(tmp_path: Path) -> None:

@@ -8,11 +8,38 @@ Source: design page 2, "Rollback and generations"; decision 0010; PROTOCOL.md X7
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from timebank_audit.codes import Verdict
 from timebank_audit.findings import Findings
 from timebank_audit.key_uses import EVENT
 from timebank_audit.towns import Town
 from timebank_contracts.keys import b64_decode
+from timebank_contracts.names import parse_origin
+
+ENTRIES_UNBOUNDED: Final = 2**53
+
+
+def heir_of(origin: str, towns: Iterable[Town]) -> Town | None:
+    """The town whose journal is this log, or holds what is left of it from an earlier generation; None: no town."""
+    identity = parse_origin(origin)
+    for town in towns:
+        mine = town.identity
+        if mine == identity:
+            return town
+        if mine._replace(generation=identity.generation) == identity and identity.generation in town.replay.book.began:
+            return town
+    return None
+
+
+def kept_of(town: Town, generation: str) -> int:
+    """How many entries that a generation of the town published its journal must hold still: what follows was lost."""
+    began = town.replay.book.began
+    if generation not in began:
+        return 0
+    later = [position for name, position in began.items() if position > began[generation]]
+    return min(later, default=ENTRIES_UNBOUNDED)
 
 
 def judge_breaks(sound: dict[str, Town], findings: Findings) -> None:

@@ -17,6 +17,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final, NamedTuple
 
+from timebank_audit.breaks import heir_of, kept_of
+from timebank_audit.codes import Verdict
 from timebank_audit.files import TownFiles
 from timebank_audit.findings import Findings
 from timebank_audit.log import read_tile
@@ -25,6 +27,7 @@ from timebank_contracts import entries as e
 from timebank_contracts.checkpoint import Checkpoint, parse_checkpoint
 from timebank_contracts.errors import Malformed
 from timebank_contracts.merkle import Tree, consistency_proof_from
+from timebank_contracts.names import parse_origin
 from timebank_contracts.note import NOTE_BYTES_MAX, VerifierKey, open_note
 from timebank_contracts.segments import open_statement
 from timebank_contracts.tiles import TILE_WIDTH, TileName, tile_reader
@@ -84,7 +87,10 @@ def judge_past(towns: list[Town], findings: Findings, earlier: Iterable[Checkpoi
         for shown in [*_notes(town, "checkpoints", keys, unproven), *_notes(town, "notes", keys, unproven)]:
             by_origin.setdefault(shown.checkpoint.origin, []).append(shown)
     for seen in earlier:
-        by_origin.setdefault(seen.origin, []).append(Shown("A12", seen, "the earlier audit"))
+        heir = heir_of(seen.origin, towns)
+        if heir is None or _is_kept(seen, heir, findings):
+            now = seen if heir is None else seen._replace(origin=heir.checkpoint.origin)
+            by_origin.setdefault(now.origin, []).append(Shown("A12", now, "the earlier audit"))
     for town in towns:
         _judge(
             town,
@@ -116,6 +122,24 @@ def _judge(town: Town, shown: Iterable[Shown], findings: Findings) -> None:
         expected = f"{largest.checkpoint.size} entries or more, as {largest.place} shows"
         found = f"{past.size} entries: later ones exist and are not here"
         findings.add("A17", town=town.node, place="checkpoint", expected=expected, found=found)
+
+
+def _is_kept(seen: Checkpoint, heir: Town, findings: Findings) -> bool:
+    """Whether all that was seen then outlived the breaks since; what did not is lost, and cannot be compared."""
+    generation = parse_origin(seen.origin).generation
+    kept = kept_of(heir, generation)
+    if generation == heir.identity.generation or seen.size <= kept:
+        return True
+    findings.examine("A12")
+    findings.add(
+        "A12",
+        town=heir.node,
+        place=f"the earlier audit, of {generation}",
+        expected=f"{seen.size} entries",
+        found=f"{kept} of them: the journal goes on there as {heir.identity.generation}, after state was lost",
+        verdict=Verdict.NOT_PROVEN,
+    )
+    return False
 
 
 def _judge_alone(shown: list[Shown], findings: Findings) -> None:
@@ -178,18 +202,9 @@ def _told_by_peers(sender: Town, towns: list[Town]) -> Iterator[Shown]:
             assert isinstance(entry, e.SegmentAcceptedEntry), "its position was kept for that"
             said = open_statement(bytes(entry.data.envelope))
             place = f"entry {position} of {receiver.node}, a segment from {sender.node}"
-            if said.size and said.size <= _kept_of(sender, said.generation):
+            if said.size and said.size <= kept_of(sender, said.generation):
                 checkpoint = Checkpoint(sender.checkpoint.origin, said.size, bytes.fromhex(said.root))
                 yield Shown("A16" if said.generation == sender.identity.generation else "A28", checkpoint, place)
-
-
-def _kept_of(town: Town, generation: str) -> int:
-    """How many entries that a generation of the town published its journal must hold still: what follows was lost."""
-    began = town.replay.book.began
-    if generation not in began:
-        return 0
-    later = [position for name, position in began.items() if position > began[generation]]
-    return min(later, default=2**53)
 
 
 def _went_on(town: Town) -> Iterator[Shown]:
