@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from contracts.vectors.paper_between import refund
+from contracts.vectors.paper_between import refund, thank
 from contracts.vectors.paper_town import OPERATOR, PaperTown, talk, two_towns
 from tests.contracts.figures_of import (
     ALL_DAYS,
@@ -232,6 +232,23 @@ def test_what_is_kept_grows_with_people_and_what_is_open_and_never_with_entries(
             if at % 6 == 5:
                 town.reverse(served.n, 4)
         sizes.append(held(figures(town)))
+    assert sizes[0] == sizes[1]
+
+
+def test_what_is_open_between_towns_is_kept_until_it_is_decided_and_no_longer() -> None:
+    sizes = []
+    for rounds in (2, 12):
+        aberdare, barry, _, bryn = two_towns()
+        for _ in range(rounds):
+            sent = [send_service(aberdare, "alys", "barry", payee, 4) for payee in (bryn, "0" * 32)]
+            for position in (len(aberdare.entries) - 2, len(aberdare.entries) - 1):
+                thank(aberdare, position)
+            talk(aberdare, barry)
+            aberdare.wait(40)
+            barry.wait(40)
+            refund(barry, sent[0], 4)
+            talk(barry, aberdare)
+        sizes.append((held(figures(aberdare)), held(figures(barry))))
     assert sizes[0] == sizes[1]
 
 

@@ -87,6 +87,12 @@ def test_planning_by_three_who_are_helped_makes_it_co_produced() -> None:
     assert (garden(town)["label"], garden(town)["two_way"]["design"]) == ("co-produced", [15, 300])
 
 
+def test_planning_by_who_is_not_helped_is_no_co_design() -> None:
+    people = [Person(given=120, received=120) for _ in range(5)] + [Person(given=60, design=60) for _ in range(3)]
+    found = two_way(people, independent_minutes=780)
+    assert (found.label, found.designers, found.design) == ("two-way", 0, Ratio(0, 780))
+
+
 def test_fewer_than_five_people_have_no_label() -> None:
     town = make_town(*FIVE)
     for giver, receiver in (("m1", "m2"), ("m2", "m1"), ("m3", "m4"), ("m4", "m3")):
