@@ -51,7 +51,7 @@ def given_notes(home: Home, registry: Registry | None, newest: bytes, *, only_co
     own = parse_vkey(home.vkey)
     length = open_checkpoint(newest, own).size
     cosigned = [note for note in _read(home.folder / "cosigned") if _is_of(note, home, registry)]
-    whole = [with_cosignatures(note, cosigned) for note in cosigned]
+    whole = list({_text(note): with_cosignatures(note, cosigned) for note in cosigned}.values())
     best = max(whole, key=lambda note: (note.count(b"\n"), _said(note).size), default=None)
     chosen = with_cosignatures(newest, cosigned)
     if only_cosigned:
