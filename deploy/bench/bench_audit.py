@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from msgspec import UnsetType
 
 from deploy.bench.bench_journal import IDENTITY, LOG_KEY, opened_writer, submit_all
+from deploy.bench.bench_plain import Plain, Transfer, environment
 from deploy.bench.exchanges import post_commands
 from deploy.bench.setting import BenchTrouble, Setting
 from timebank_audit.export import export
+from timebank_audit.texts import hledger_text
 from timebank_audit.verify import verify
 from timebank_contracts.book import READING, Book, apply
-from timebank_contracts.entry_reader import EntryReader
+from timebank_contracts.days import ZONE_DEFAULT
 from timebank_contracts.note import VerifierKey
+from timebank_contracts.plain_transfers import PlainTransfers
 from timebank_kit.journal import scan
 from timebank_ledger.publication import export_town
 
@@ -27,9 +38,10 @@ def bench_audit(setting: Setting) -> None:
     folder = setting.new_folder()
     raws = _export(setting, folder)
     began = time.perf_counter()
-    book, reader = Book(), EntryReader()
+    book, keys = Book(), list[str | UnsetType]()
+    plain = PlainTransfers(book, leave=lambda _: False)
     for start in range(0, len(raws), BUNDLE_ENTRIES):
-        for entry in reader.read(raws[start : start + BUNDLE_ENTRIES]):
+        for entry in plain.replay(raws[start : start + BUNDLE_ENTRIES], keys):
             assert type(entry) not in READING, "this load takes nothing back"
             apply(book, entry)
     seconds = time.perf_counter() - began
@@ -40,6 +52,43 @@ def bench_audit(setting: Setting) -> None:
     bundle = setting.new_folder() / "town.tbaudit"
     export([folder], bundle, tar=True)
     _add_cpu(setting, "audit.full.entries_per_cpu_s", bundle, "the same from a bundle, and every file's hash")
+    _add_hledger(setting, folder)
+    _add_plain_decode(setting)
+
+
+def _add_hledger(setting: Setting, folder: Path) -> None:
+    """Beside it: `hledger check` on the same town's journal: sums, balances and dates, and no signature."""
+    hledger = shutil.which("hledger")
+    if hledger is None:
+        raise BenchTrouble("hledger is not installed: on Debian, apt-get install hledger.")
+    [town] = verify([folder]).towns
+    file = setting.new_folder() / "town.journal"
+    with file.open("w", encoding="utf-8") as out:
+        out.writelines(hledger_text(town, ZoneInfo(ZONE_DEFAULT)))
+    before = os.times()
+    command = [hledger, "-f", str(file), "check", "--strict"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  (our own words)
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    note = f"{town.size:,} entries in {used:.1f} s of processor time: `hledger check --strict` on the exported journal"
+    setting.figures.add("audit.hledger_check.entries_per_cpu_s", town.size / used, "entries/s", note)
+
+
+def _add_plain_decode(setting: Setting) -> None:
+    """Beside it: the `eventsourcing` library's own decoding of a transfer's event, without judging anything."""
+    count = setting.count(TRANSFERS, quick=TRANSFERS_QUICK) // 10
+    with closing(Plain(environment("memory", "memory:", cached=False))) as plain:
+        transfer = Transfer(uuid4(), uuid4(), 60)
+        [made] = transfer.collect_events()
+        stored = [plain.mapper.to_stored_event(made) for _ in range(count)]
+        used = time.process_time()
+        for one in stored:
+            plain.mapper.to_domain_event(one)
+        used = time.process_time() - used
+    note = (
+        f"{count:,} events in {used:.1f} s of processor time: the `eventsourcing` library's own decode, nothing judged"
+    )
+    setting.figures.add("audit.plain_decode.events_per_cpu_s", count / used, "events/s", note)
 
 
 def _add_cpu(setting: Setting, name: str, path: Path, what: str) -> None:
