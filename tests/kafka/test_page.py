@@ -15,7 +15,7 @@ from tests.e2e.pages import SHELLS, Block, blocks_of, environment
 from tests.e2e.running_towns import ROOT
 from tests.federation.plans import NETWORK
 from tests.kafka.secured import DROPPED, Secured
-from timebank_federation.app import open_federation
+from timebank_federation.metrics import federation_metrics
 from timebank_federation.settings import FederationSettings
 from timebank_kit.files import write_secret
 
@@ -40,8 +40,8 @@ def test_every_variable_and_metric_is_one() -> None:
     text = PAGE.read_text("utf-8")
     named = set(re.findall(r"TIMEBANK_FEDERATION_([A-Z_]+)", text)) | set(re.findall(r"…_(KAFKA_[A-Z_]+)", text))
     assert named <= {name.upper() for name in FederationSettings.model_fields}
-    source = Path(open_federation.__code__.co_filename).read_text("utf-8")
-    for metric in re.findall(r"`(timebank_federation_\w+?)(?:_total)?[`{]", text):
+    source = Path(federation_metrics.__code__.co_filename).read_text("utf-8")
+    for metric in re.findall(r"`timebank_federation_(\w+?)(?:_total)?[`{]", text):
         assert f'"{metric}"' in source
 
 

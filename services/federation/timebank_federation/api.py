@@ -149,11 +149,12 @@ def get_segment(
 
     To the sender of a stream that came here, what was kept of it after its generation was closed, then our last word.
     """
-    if "federation" not in caller.scopes or caller.issuer not in (to, sender_node):
+    is_its_own = caller.issuer == sender_node and to == door.identity.node
+    if "federation" not in caller.scopes or not (caller.issuer == to or is_its_own):
         raise EdgeProblem("forbidden", "A peer reads its own streams only.")
     if (why := door.registries.fork) is not None:
         raise EdgeProblem("not_ready", why)
-    if caller.issuer == sender_node and to == door.identity.node:
+    if is_its_own:
         return _kept(door, sender_node, generation, after)
     if (sender_node, generation) != (door.identity.node, door.identity.generation):
         raise EdgeProblem("stream_unknown", "This node serves its own streams of its present generation.")
