@@ -70,14 +70,16 @@ class PlainTransfers:
         """Apply plain transfers; the first that is not plain is taken too, and changes nothing. Returns how many."""
         book = self._book
         accounts, known, n, last, is_calm = book.accounts, self._actors, book.n, book.time, book.pending is None
+        day, seen, add_key = self._day, self._sides, keys.append
         start = n
         for outline in outlines:
             time, postings, raw = outline.time, outline.postings, bytes(outline.data)
             if outline.n != n or time < last or len(postings) != 2 or not is_calm:
                 break
-            if time[:10] != self._day or len(self._sides) > REMEMBERED_MAX:
-                self._day, self._sides = time[:10], {}
-            sides = self._sides.get(raw)
+            if time[:10] != day:
+                day = self._day = time[:10]
+                seen.clear()
+            sides = seen.get(raw)
             if sides is None or bytes(outline.by) not in known:
                 sides = self._look(outline, raw)
                 if sides is None:
@@ -100,7 +102,7 @@ class PlainTransfers:
                 break
             payer.balance += paid
             payee.balance += minutes
-            keys.append(outline.key)
+            add_key(outline.key)
             n += 1
             last = time
         book.n, book.time = n, last
@@ -109,8 +111,9 @@ class PlainTransfers:
     def _look(self, outline: Outline, raw: bytes) -> _Sides | None:
         """Judge an actor and a transfer's data that were not seen yet on this day."""
         raw_by = bytes(outline.by)
-        if len(self._actors) > REMEMBERED_MAX:
-            self._actors.clear()
+        for remembered in (self._actors, self._sides):
+            if len(remembered) > REMEMBERED_MAX:
+                remembered.clear()
         try:
             if raw_by not in self._actors:
                 canonical.decode(raw_by, actors)
