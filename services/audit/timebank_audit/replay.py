@@ -313,9 +313,10 @@ def _where(raw: bytes, error: Malformed) -> str:
 
 def book_at(entries: EntryFile, end: int) -> Book:
     """The book after the entries before position `end`, all of which were replayed without a refusal before."""
-    book, reader = Book(), EntryReader()
+    book = Book()
+    plain = PlainTransfers(book, leave=lambda _: False)
     for raws in entries.bundles(end):
-        for entry in reader.read(raws):
+        for entry in plain.replay(raws, []):
             apply(book, entry, read=lambda position: e.decode_entry(entries[position]))
     return book
 
