@@ -72,6 +72,15 @@ def test_an_address_that_was_taken_back_is_replaced_when_the_handle_is_asked_for
     assert len(set(given)) == 3
 
 
+def test_whose_account_was_closed_is_found_no_more_by_who_had_an_address(
+    network: Network, aberdare: FederatedTown
+) -> None:
+    assert resolve(network["barry"], "bryn", "aberdare").status_code == 200
+    path = f"/v1/accounts/{aberdare.accounts['bryn']}/state"
+    assert aberdare.ask_ledger("PUT", path, json={"state": "closed"}).status_code == 200
+    assert code(resolve(network["barry"], "bryn", "aberdare")) == (404, "payee_unknown")
+
+
 def test_who_takes_address_after_address_back_leads_nowhere_until_next_year(
     network: Network, aberdare: FederatedTown
 ) -> None:

@@ -224,11 +224,13 @@ def give_payee(directory: TheDirectory, request: Request, question: asked.Handle
 
 
 def _address_for(directory: Directory, account: str, *, peer: str) -> str | None:
-    """A member's address for a peer that is good now, or None when too many were taken back this year.
+    """A member's address for a peer that is good now; None: a closed account, or too many were taken back this year.
 
     One a year for a peer and a member, so that asking again and again writes nothing. It is never an address of
     another origin, such as a claim's: the peer would learn whose that one is.
     """
+    if directory.ledger.is_closed(account):
+        return None
     year = directory.clock.now().year
     for taken_back in range(TAKEN_BACK_MAX):
         key = f"handle/{peer}/{account}/{year}/{taken_back}"

@@ -52,6 +52,10 @@ class LedgerDoor:
         said = self._post(f"/v1/accounts/{account}/aliases", {} if audience is None else {"audience": audience}, key)
         return _alias(said)
 
+    def is_closed(self, account: str) -> bool:
+        """Whether an account is closed, for good."""
+        return self._ask("GET", f"/v1/accounts/{account}").get("state") == "closed"
+
     def is_kept(self, alias: str) -> bool:
         """Whether an address that was issued is still good: not taken back."""
         try:
