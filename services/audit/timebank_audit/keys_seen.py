@@ -15,28 +15,29 @@ from msgspec import UNSET
 
 from timebank_contracts import entries as e
 
-COMPARED_TOGETHER: Final = 1_000_000
+PARTS: Final = 256
 
 
 class KeysSeen:
     """Every key of one journal."""
 
     def __init__(self) -> None:
-        self._hashes = array("q")
+        self._parts = [array("q") for _ in range(PARTS)]
+        """Hashes by their last bits: equal ones are in one part, and the set of a part fits a processor's cache."""
 
     def __len__(self) -> int:
-        return len(self._hashes)
+        return sum(map(len, self._parts))
 
     def add(self, keys: Iterable[str]) -> None:
         """Note keys. The hashes are salted by the process, so nobody can make keys that collide."""
-        self._hashes.extend(map(hash, keys))
+        parts = self._parts
+        for value in map(hash, keys):
+            parts[value % PARTS].append(value)
 
     def repeated(self) -> frozenset[int]:
         """Hashes that occur more than once, compared a part at a time, so that memory stays near eight bytes a key."""
-        parts = len(self._hashes) // COMPARED_TOGETHER + 1
         found: set[int] = set()
-        for part in range(parts):
-            hashes = self._hashes if parts == 1 else [value for value in self._hashes if value % parts == part]
+        for hashes in self._parts:
             if len(set(hashes)) < len(hashes):
                 found.update(one for one, other in pairwise(sorted(hashes)) if one == other)
         return frozenset(found)
