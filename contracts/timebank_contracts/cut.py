@@ -1,7 +1,8 @@
 """Several towns at one consistent cut, and the identities that must hold there. Pure; used by simulation and auditor.
 
 A cut takes the first `size` entries of each journal. It is consistent when no town in it has applied a message that
-its sender has not yet written in it. The greatest one is unique: shorten whichever journal heard too much, and repeat.
+its sender has not yet written in it, or got back what the peer that handed it back has not yet applied in it. The
+greatest one is unique: shorten whichever journal heard too much, and repeat.
 That both towns hold the same bytes at each position is judged apart, by the chain values of the streams.
 At a cut, a transfer that is open at its payer's town is undecided (W), received (U) or rejected (R) at the payee's:
 
@@ -45,6 +46,8 @@ class TownMarks:
     """Our generation and the peer → journal position of the entry that wrote, or recovered, message 1, 2, … to it."""
     taken: dict[StreamName, MutableSequence[int]] = field(default_factory=dict)
     """The peer's generation and the peer → journal position of the entry that applied its message 1, 2, …"""
+    restored: dict[StreamName, int] = field(default_factory=dict)
+    """Our earlier generation and the peer → the messages in `out` before those that the peer handed back."""
 
     def note(self, entry: e.Entry) -> None:
         """Take in the journal's next entry, whose rules hold."""
@@ -56,7 +59,10 @@ class TownMarks:
             message = m.decode_message(bytes(entry.in_))
             generation = m.generation_in(message)
             if isinstance(entry, e.MessageRecoveredEntry):
-                self.out.setdefault(StreamName(generation, message.subject), []).append(entry.n)
+                stream = StreamName(generation, message.subject)
+                written = self.out.setdefault(stream, [])
+                self.restored.setdefault(stream, len(written))
+                written.append(entry.n)
             else:
                 self.taken.setdefault(StreamName(generation, message.source), []).append(entry.n)
         self.size += 1
@@ -87,7 +93,21 @@ def greatest_cut(towns: Sequence[TownMarks], *, at_most: Mapping[str, int] | Non
                 if bisect_left(taken, sizes[receiver.node]) > written:
                     sizes[receiver.node] = taken[written]
                     changed = True
+            changed = _recovered_too_much(sender, receiver, sizes) or changed
     return sizes
+
+
+def _recovered_too_much(town: TownMarks, peer: TownMarks, sizes: dict[str, int]) -> bool:
+    """Shorten a town that has back what its peer, within the cut, has not applied yet."""
+    changed = False
+    for stream, restored in town.restored.items():
+        if stream.peer != peer.node:
+            continue
+        taken = bisect_left(peer.taken.get(StreamName(stream.generation, town.node), ()), sizes[peer.node])
+        if town.written_to(stream.peer, stream.generation, sizes[town.node]) > max(restored, taken):
+            sizes[town.node] = town.out[stream][max(restored, taken)]
+            changed = True
+    return changed
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
@@ -34,18 +34,24 @@ class Told:
     node: str
     generation: str = "g1"
     keys: set[str] = field(default_factory=set)
-    sent: dict[str, list[bytes]] = field(default_factory=dict)
-    """Peer → messages written to it, in order."""
+    sent: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
+    """Our generation and the peer → messages written to it, or recovered, in order."""
     taken: dict[str, int] = field(default_factory=dict)
     """Peer → how many messages of its present generation were applied."""
     generations: dict[str, str] = field(default_factory=dict)
     """Peer → its present generation."""
+    frozen: set[str] = field(default_factory=set)
+    """Peers whose streams stand still, for a breach."""
     closed: set[str] = field(default_factory=set)
     """Peers that the registry closed for ever."""
     decisions: dict[str, bool] = field(default_factory=dict)
     """Transfers of peers → received (True) or rejected."""
     outcomes: dict[str, bool] = field(default_factory=dict)
     """Own transfers → settled (True) or returned."""
+    forced: set[str] = field(default_factory=set)
+    """Transfers of peers whose decision was recovered, and is still to be carried out."""
+    lost: dict[str, bool] = field(default_factory=dict)
+    """What `decisions` held of it in entries that were lost: a peer may have heard it."""
 
     def note(self, entry: e.Entry) -> None:
         """Take in the journal's next entry, after it was judged."""
@@ -57,17 +63,39 @@ class Told:
             peer = entry.data.peer
             if self.generations.get(peer, entry.data.generation) != entry.data.generation:
                 self.taken[peer] = 0
+                self.frozen.discard(peer)
             self.generations[peer] = entry.data.generation
             if entry.data.state == "closed":
                 self.closed.add(peer)
-        if entry.in_ is not UNSET:
+        if isinstance(entry, e.PeerFrozen):
+            self.frozen.add(entry.data.peer)
+        if isinstance(entry, e.PeerThawed):
+            self.frozen.discard(entry.data.peer)
+        if isinstance(entry, e.MessageRecoveredEntry):
+            self._recall(entry)
+        elif entry.in_ is not UNSET:
             peer = str(entry.by.id)
             self.taken[peer] = self.taken.get(peer, 0) + 1
         if entry.out is not UNSET:
-            self.sent.setdefault(m.decode_message(bytes(entry.out)).subject, []).append(bytes(entry.out))
+            self.sent.setdefault((self.generation, _receiver(entry.out)), []).append(bytes(entry.out))
         note_decision(self.decisions, entry)
+        if isinstance(entry, e.TransferReceived | e.TransferRejected):
+            self.forced.discard(entry.data.transfer)
         if isinstance(entry, e.TransferSettled | e.TransferReturned):
             self.outcomes[entry.data.transfer] = isinstance(entry, e.TransferSettled)
+
+    def _recall(self, entry: e.MessageRecoveredEntry) -> None:
+        assert entry.in_ is not UNSET, "the rules demand it"
+        message = m.decode_message(bytes(entry.in_))
+        stream = self.sent.setdefault((m.generation_in(message), message.subject), [])
+        if m.position_in(message) == len(stream) + 1:
+            stream.append(bytes(entry.in_))
+        if isinstance(message, m.TransferReceivedMessage | m.TransferRejectedMessage):
+            self.forced.add(message.data.transfer)
+
+
+def _receiver(raw: Raw) -> str:
+    return m.decode_message(bytes(raw)).subject
 
 
 class AccountLike(Protocol):
@@ -122,7 +150,7 @@ def applied_once(told: Told, entry: e.Entry) -> list[str]:
     found = []
     if isinstance(entry.key, str) and entry.key in told.keys:
         found.append(f"{told.node} has two entries of one key.")
-    if entry.in_ is not UNSET:
+    if entry.in_ is not UNSET and not isinstance(entry, e.MessageRecoveredEntry):
         peer = str(entry.by.id)
         position, said = told.taken.get(peer, 0) + 1, m.decode_message(bytes(entry.in_)).id
         if said != m.message_id(told.node, told.generations.get(peer, "g1"), position):
@@ -139,7 +167,11 @@ def one_outcome(told: Told, entry: e.Entry, others: Mapping[str, Told]) -> list[
         others: node → what each journal said; a town that is not among them is not asked.
     """
     if isinstance(entry, e.TransferReceived | e.TransferRejected):
-        return [f"{entry.data.transfer} was decided twice."] if entry.data.transfer in told.decisions else []
+        before = told.decisions.get(entry.data.transfer)
+        if entry.data.transfer in told.forced:
+            same = before is isinstance(entry, e.TransferReceived)
+            return [] if same else [f"{entry.data.transfer} was decided otherwise before state was lost."]
+        return [] if before is None else [f"{entry.data.transfer} was decided twice."]
     if not isinstance(entry, e.TransferSettled | e.TransferReturned):
         return []
     transfer = entry.data.transfer
@@ -150,7 +182,8 @@ def one_outcome(told: Told, entry: e.Entry, others: Mapping[str, Told]) -> list[
         # When the payee's town was closed for ever, what it decided is nobody's any more.
         return [] if payee in told.closed else [f"{transfer} was returned, and {payee} may still decide."]
     settled = isinstance(entry, e.TransferSettled)
-    if payee in others and others[payee].decisions.get(transfer) is not settled:
+    decided = others[payee].decisions.get(transfer, others[payee].lost.get(transfer)) if payee in others else settled
+    if decided is not settled:
         return [f"{transfer} ended otherwise than {payee} decided."]
     return []
 
@@ -197,11 +230,14 @@ def validly_caused(told: Told, entry: e.Entry, others: Mapping[str, Told]) -> li
         entry: the next one.
         others: node → what each journal said; none but these can have written anything.
     """
-    if entry.in_ is UNSET:
+    if entry.in_ is UNSET or isinstance(entry, e.MessageRecoveredEntry):
         return []
     peer = str(entry.by.id)
+    if peer in told.frozen:
+        return [f"{told.node} applied a message of {peer}, whose stream is frozen."]
     position = told.taken.get(peer, 0) + 1
-    wrote = others[peer].sent.get(told.node, []) if peer in others else []
+    stream = (told.generations.get(peer, "g1"), told.node)
+    wrote = others[peer].sent.get(stream, []) if peer in others else []
     if len(wrote) >= position and wrote[position - 1] == bytes(entry.in_):
         return []
     return [f"{told.node} applied as message {position} of {peer} what {peer} did not write."]

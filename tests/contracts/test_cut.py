@@ -41,6 +41,16 @@ def test_shortening_one_town_shortens_those_that_heard_it() -> None:
     assert greatest_cut([first, second, third]) == {"aberdare": 1, "barry": 3, "cardiff": 7}
 
 
+def test_what_a_peer_handed_back_is_not_in_a_cut_before_the_peer_applied_it() -> None:
+    """PROTOCOL.md X9: message 2 was lost and recovered from Barry, which applied it with its entry 8."""
+    stream = StreamName("g1", "barry")
+    returned = TownMarks("aberdare", size=12, out={stream: [4, 11]}, restored={stream: 1})
+    peer = TownMarks("barry", size=9, taken={StreamName("g1", "aberdare"): [3, 8]})
+    assert greatest_cut([returned, peer]) == {"aberdare": 12, "barry": 9}
+    assert greatest_cut([returned, peer], at_most={"barry": 8}) == {"aberdare": 11, "barry": 8}
+    assert greatest_cut([returned, peer], at_most={"barry": 2}) == {"aberdare": 11, "barry": 2}
+
+
 def test_an_unknown_peer_bounds_nothing() -> None:
     assert greatest_cut([TownMarks("barry", size=9, taken={StreamName("g1", "elsewhere"): [3]})]) == {"barry": 9}
 

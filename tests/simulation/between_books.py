@@ -59,6 +59,8 @@ class UnderWay:
     claim: str = ""
     put: Put | None = None
     """What opens again when it comes back."""
+    is_recovered: bool = False
+    """A peer handed it back: what it is for may be lost, or still to come."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -82,6 +84,7 @@ class BetweenBooks:
     """Refunds, claims and thanks of one town with all its peers."""
 
     node: str
+    generation: str = "g1"
     sent: dict[str, Sent] = field(default_factory=dict)
     put: dict[str, Put] = field(default_factory=dict)
     sent_ever: dict[str, str] = field(default_factory=dict)
@@ -95,12 +98,16 @@ class BetweenBooks:
     given_back: dict[str, int] = field(default_factory=dict)
     """Transfer from a peer → minutes of refunds, under way or final."""
     thanked: set[tuple[str, str]] = field(default_factory=set)
+    forced: dict[str, str] = field(default_factory=dict)
+    """Transfer or claim of a peer's → what was decided of it before state was lost."""
+    recalled: dict[str, int] = field(default_factory=dict)
+    """Own transfer that was recovered → where it began now."""
 
     def take(self, entry: e.Entry, accounts: Mapping[str, Seen], policy: e.Policy | None) -> str | None:
         """Keep an entry; the sentence about what it may not do, or None."""
         match entry:
             case e.TransferPosted():
-                self.began[entry.n] = Began(f"{self.node}.g1.{entry.n}", _at(entry))
+                self.began[entry.n] = Began(f"{self.node}.{self.generation}.{entry.n}", _at(entry))
             case e.TransferSent():
                 return self._send(entry, policy)
             case e.TransferSettled() | e.TransferReturned():
@@ -172,7 +179,7 @@ class BetweenBooks:
     ) -> str | None:
         way = self.under_way.pop(entry.data.transfer)
         if isinstance(entry, e.TransferSettled):
-            if way.claim and way.put is None:
+            if way.claim and way.put is None and not way.is_recovered:
                 return f"{way.claim} was withdrawn by its giver, and paid."
             if way.claim:
                 self.ended[way.claim] = "paid"
@@ -180,6 +187,8 @@ class BetweenBooks:
         if way.refunds:
             self.given_back[way.refunds] -= way.minutes
         if way.put is None:
+            if way.claim and way.is_recovered:
+                self.ended.setdefault(way.claim, "expired")
             return None
         if entry.data.reason == "claim_withdrawn" or accounts[way.put.account].state in LEFT:
             self.ended[way.claim] = "withdrawn" if entry.data.reason == "claim_withdrawn" else "expired"
@@ -196,9 +205,15 @@ class BetweenBooks:
         self.began[entry.n] = Began(
             data.transfer, _at(entry), peer, payee, data.minutes, ("payee",), data.at, is_refund
         )
+        if self.forced.pop(data.transfer, None) is not None:
+            # Decided long ago: only whom it credits was looked for now.
+            if data.claim is not UNSET:
+                self.sent.pop(data.claim, None)
+                self.ended[data.claim] = "paid"
+            return None
         if is_refund:
             assert data.refunds_at is not UNSET
-            paid = self.began.get(data.refunds_at)
+            paid = self.began.get(self.recalled.get(str(data.refunds), data.refunds_at))
             if paid is None or (paid.transfer, paid.peer, paid.sides) != (data.refunds, peer, ("payer",)):
                 return f"{peer} gives back {data.refunds}, which was never sent to it from there."
             return None if payee == paid.account else f"{payee} gets back what {paid.account} had paid."
@@ -213,7 +228,7 @@ class BetweenBooks:
 
     def _reject(self, entry: e.TransferRejected) -> str | None:
         data = _transfer(entry.in_)
-        if entry.data.reason != "claim_withdrawn":
+        if self.forced.pop(data.transfer, None) is not None or entry.data.reason != "claim_withdrawn":
             return None
         how = self.ended.get(str(data.claim), "open")
         fair = how in ("withdrawn", "expired")
@@ -237,11 +252,14 @@ class BetweenBooks:
         if data.claim in self.heard_ever:
             return f"{data.claim} came twice."
         self.heard_ever[data.claim] = peer
+        before = self.forced.pop(data.claim, "")
         if isinstance(entry, e.ClaimRefusedEntry):
-            self.ended[data.claim] = "refused"
+            self.ended.setdefault(data.claim, "refused")
+            return None
+        if before == "paid":
             return None
         account, until = entry.data.account, datetime.fromisoformat(data.expires_at)
-        self.put[data.claim] = Put(account, peer, data, until)
+        self.put[data.claim] = Put(account, peer, data, until, disputed=before == "disputed")
         if accounts[account].state in LEFT or _at(entry) > until:
             return f"{data.claim} is put to {account}, which is {accounts[account].state}, or after its time."
         return None

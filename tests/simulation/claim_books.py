@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec import UNSET
 
 from tests.simulation.between_books import BetweenBooks, text
+from tests.simulation.recovered_books import recall
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.state import Book
@@ -63,6 +64,7 @@ class ClaimBooks:
     """Claims, transfers and money of one town, kept from its entries."""
 
     node: str
+    generation: str = "g1"
     open: dict[str, Claimed] = field(default_factory=dict)
     made: dict[str, tuple[e.ClaimMade, datetime]] = field(default_factory=dict)
     moved: dict[int, Moved] = field(default_factory=dict)
@@ -79,12 +81,16 @@ class ClaimBooks:
 
     def take(self, entry: e.Entry, accounts: Mapping[str, Seen], policy: e.Policy | None) -> str | None:
         """Keep an entry, whose postings the accounts show already; the sentence about what it may not do, or None."""
-        name = f"{self.node}.g1.{entry.n}"
+        name = f"{self.node}.{self.generation}.{entry.n}"
         if not _is_within_the_town(entry):
             fault = self.between.take(entry, accounts, policy)
             if fault is not None:
                 return fault
         match entry:
+            case e.NodeOpened():
+                self.generation = self.between.generation = entry.data.generation
+            case e.MessageRecoveredEntry():
+                recall(self.between, entry)
             case e.ClaimMadeEntry():
                 return self._make(entry, name, accounts, policy)
             case e.TransferPosted():
@@ -211,7 +217,7 @@ class ClaimBooks:
         self, entry: e.TransferReversed, accounts: Mapping[str, Seen], policy: e.Policy | None
     ) -> str | None:
         moved = self.moved.get(int(entry.data.transfer.rpartition(".")[2]))
-        if moved is None or not entry.data.transfer.startswith(f"{self.node}.g1."):
+        if moved is None or self.begun.get(int(entry.data.transfer.rpartition(".")[2])) != entry.data.transfer:
             return f"{entry.data.transfer} is taken back, and it is no transfer of this town."
         left = moved.left()
         credited = sum(minutes for minutes in left if minutes > 0)

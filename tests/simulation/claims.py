@@ -78,6 +78,12 @@ class Claims:
 
     # The timer ---------------------------------------------------------------------------------------------------
 
+    def rounds(self, seconds: float) -> None:
+        """The timers go on for so long, and nobody races them: what a closed town leaves behind comes back by them."""
+        for at in range(0, int(seconds), 10):
+            for town in self.clients.towns:
+                self.schedule.after(float(at), lambda town=town: self._round(town, races=False))  # type: ignore[misc]
+
     def _round(self, town: Town, *, races: bool = True) -> None:
         """One round of a town's timer; with some chance people act about the same claim at the same moment."""
         if not town.up or town.book.identity is None or town.on_old_disk:
@@ -103,6 +109,8 @@ class Claims:
                 self._round(town, races=False)
             self.schedule.run_until(self.schedule.now + 1.0)
         for town in self.clients.towns:
+            if town.is_gone:
+                continue
             time = max(self.schedule.wall(town.skew_seconds), town.book.time)
             due = [type(command).__name__ for command in due_commands(town.book, time)]
             open_ = [name for name, claim in town.book.claims.items() if not claim.disputed] + list(
@@ -171,8 +179,8 @@ class Claims:
         known = list(book.rule_confirmed) or self.clients.written[town.name][c.MakeClaim]
         if known and self.chance.random() < 0.9:
             name = self.chance.choice([str(claim) for claim in known])
-            return (name if "." in name else f"{town.name}.g1.{name}"), None
-        return f"{town.name}.g1.{book.n // 2}", None
+            return (name if "." in name else town.name_of(int(name))), None
+        return town.name_of(book.n // 2), None
 
     def _confirm(self, town: Town) -> None:
         name, claim = self._claim(town, disputed=self.chance.random() < 0.2)
@@ -208,7 +216,7 @@ class Claims:
         kind = c.ConfirmClaim if written[c.ConfirmClaim] and self.chance.random() < 0.5 else c.PostTransfer
         if not written[kind]:
             return
-        transfer = f"{town.name}.g1.{self.chance.choice(written[kind][-8:])}"
+        transfer = town.name_of(self.chance.choice(written[kind][-8:]))
         for _ in range(self.chance.choice((1, 1, 2, 3))):
             minutes = self.chance.choice((None, 1, 7, 15, 30, 60))
             self.clients.ask(town, c.ReverseTransfer(by=BROKER, transfer=transfer, reason="mistake", minutes=minutes))
@@ -232,7 +240,7 @@ class Claims:
                 by=BROKER,
                 default_floor=-600,
                 default_ceiling=600,
-                debt_limit=1500,
+                debt_limit=self.clients.debt_limit,
                 claim_tolerance_percent=self.chance.choice((0, 10, 25, 100)),
                 claim_expires_after_days=self.chance.choice((1, 2, 30, 60)),
                 auto_confirm_after_days=self.chance.choice((0, 1, 1, 2)),
@@ -247,7 +255,7 @@ class Claims:
         kind = self.chance.choice((None, c.PostTransfer, c.ConfirmClaim, c.SendTransfer, c.MakeClaim))
         about = self.clients.written[town.name][kind] if kind is not None else []
         position = self.chance.choice(about) if about else None
-        transfer = f"{town.name}.g1.{position}"
+        transfer = town.name_of(position)
         if kind is c.SendTransfer and position is not None and position < len(town.disk.entries):
             entry = e.decode_entry(town.disk.entries[position])
             assert isinstance(entry, e.TransferSent)
@@ -280,7 +288,7 @@ class Claims:
         command = c.RecordMoney(
             by=BROKER,
             minor_units=-entry.data.minor_units,
-            corrects=f"{town.name}.g1.{position}",
+            corrects=town.name_of(position),
             **said,
             **about,  # type: ignore[arg-type]  # texts and a position, as they came
         )

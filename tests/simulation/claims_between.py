@@ -96,7 +96,7 @@ class ClaimsBetween:
             claim=name,
             confirmed_by=said,
             minutes=minutes,
-            payer_tag=f"{self.chance.getrandbits(120):030x}",
+            payer_tag=self.clients.tag_of(claim.receiver),
             expires_at=self.schedule.wall(town.skew_seconds + expires),
         )
         for _ in range(self.chance.choice((1, 1, 1, 2))):
@@ -175,4 +175,4 @@ def _named(town: Town, position: int) -> tuple[str, str]:
         message = m.decode_message(bytes(entry.out))
         assert isinstance(message, m.TransferSentMessage)
         return message.data.transfer, "payer"
-    return f"{town.name}.g1.{position}", "payee"
+    return town.name_of(position), "payee"

@@ -47,14 +47,19 @@ class Clients:
         ]
         """How often, and what is asked; others add to it."""
         self.waiting = 0
+        self.payers: dict[str, str] = {}
+        """Payer's tag → who paid."""
+        self.debt_limit = self.chance.choice((1500, 1500, 1500, 400, 120))
+        """Of every town to all its peers, in minutes."""
         self.refused: dict[str, int] = {}
         self.answer_loss = 0.0
         self._asked = 0
 
     def found(self, town: Town) -> None:
         """Found a town: identity, policy, registry, accounts, addresses."""
+        town.tags = self.payers
         self.ask(town, c.OpenNode(by=OPERATOR, network=NETWORK, node=town.name, generation="g1"))
-        policy = c.ChangePolicy(by=OPERATOR, default_floor=-600, default_ceiling=600, debt_limit=1500)
+        policy = c.ChangePolicy(by=OPERATOR, default_floor=-600, default_ceiling=600, debt_limit=self.debt_limit)
         self.ask(town, policy)
         town.later(1.0, lambda: town.submit(self.registries.latest, lambda answer: None))
         names = [("grant", "grant")] + ([("pot", "pot")] if self.chance.random() < 0.8 else [])
@@ -89,7 +94,10 @@ class Clients:
             self._take(town, command, answer, answered)
 
         def again() -> None:
-            if not done:
+            if not done and town.is_gone:
+                done.append(True)
+                self.waiting -= not answered
+            elif not done:
                 done.append(True)
                 self._try(town, command, answered)
 
@@ -97,6 +105,11 @@ class Clients:
         self.schedule.after(RETRY_SECONDS, again)
 
     def _take(self, town: Town, command: c.Command, answer: Answer, answered: list[list[bytes]]) -> None:
+        if answered and not self.promises.still_holds(town, answered[0]):
+            # The town lost it: whoever asks once more asks for something new.
+            if not isinstance(answer, Exception):
+                self.promises.acknowledge(town, answer)
+            return
         if isinstance(answer, Exception):
             if answered:
                 raise Broken(f"P2: {town.name} refused a key that it had answered: {answer}")
@@ -127,7 +140,7 @@ class Clients:
     def act(self) -> None:
         """Somebody somewhere asks for something."""
         town = self.chance.choice(self.towns)
-        if town.book.identity is None or town.on_old_disk:
+        if town.book.identity is None or town.on_old_disk or town.is_gone:
             return
         weights = [weight for weight, _ in self.kinds]
         self.chance.choices([act for _, act in self.kinds], weights)[0](town)
@@ -140,19 +153,31 @@ class Clients:
         known = self.aliases[payee_town.name]
         alias = self.chance.choice(known) if known and self.chance.random() < 0.93 else self._new_alias()
         expires = self.chance.choice((5.0, 60.0, 3600.0, 86_400.0, 604_800.0, 604_800.0))
+        payer = self._member()
         self.ask(
             town,
             c.SendTransfer(
                 by=e.Actor(kind="member", id="someone"),
-                payer=self._member(),
+                payer=payer,
                 peer=payee_town.name,
                 payee=alias,
                 minutes=self.chance.choice(MINUTES),
-                payer_tag=f"{self.chance.getrandbits(120):030x}",
+                payer_tag=self.tag_of(payer),
                 expires_at=self.schedule.wall(town.skew_seconds + expires),
                 **self._purpose(town),
             ),
         )
+
+    def tag_of(self, payer: str) -> str:
+        """A new tag, which names the payer to whoever has the town's key."""
+        tag = f"{self.chance.getrandbits(120):030x}"
+        self.payers[tag] = payer
+        return tag
+
+    def forget(self, town: Town, size: int) -> None:
+        """A town lost what it wrote after its first `size` entries."""
+        for positions in self.written[town.name].values():
+            positions[:] = [position for position in positions if position < size]
 
     def _purpose(self, town: Town) -> dict[str, Any]:
         if self.chance.random() < 0.3:
@@ -205,7 +230,7 @@ class Clients:
     def _reverse(self, town: Town) -> None:
         posted = self.written[town.name][c.PostTransfer]
         position = self.chance.choice(posted) if posted and self.chance.random() < 0.8 else town.book.n // 2
-        transfer = f"{town.name}.g1.{position}"
+        transfer = town.name_of(position)
         self.ask(town, c.ReverseTransfer(by=BROKER, transfer=transfer, reason="mistake"))
 
     def _keep_account(self, town: Town) -> None:

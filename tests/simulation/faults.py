@@ -103,6 +103,8 @@ class Faults:
     def _strike(self) -> None:
         if self.active:
             place = self.chance.randrange(len(self.towns))
+            if self.towns[place].is_gone:
+                return
             kind = self.chance.choice(self._kinds)
             if (
                 kind in (self._rotate_key, self._lose_key, self._suspend, self._lower_limit)
@@ -175,13 +177,13 @@ class Faults:
         position = peer.incoming.n + 1
         retired = self.registries.retired_keys(sender.name, town.book.registry_version)
         message = m.TransferSentMessage(
-            id=m.message_id(town.name, "g1", position),
+            id=m.message_id(town.name, peer.generation, position),
             source=sender.name,
             specversion="1.0",
             subject=town.name,
             time=town.book.time,
             data=m.Sent(
-                transfer=f"{sender.name}.g1.{town.name}.{position}",
+                transfer=f"{sender.name}.{peer.generation}.{town.name}.{position}",
                 at=1,
                 minutes=60,
                 payee=self.chance.choice(self.clients.aliases[town.name]),
@@ -197,11 +199,11 @@ class Faults:
             # Whoever got hold of a key that was then retired.
             key = key_of(self.chance.choice(retired))
         segment = make_segment(
-            identity=Identity("another.example" if outside else NETWORK, sender.name, "g1"),
+            identity=Identity("another.example" if outside else NETWORK, sender.name, peer.generation),
             to=town.name,
             after=StreamHead(peer.incoming.n, peer.incoming.chain),
             messages=[canonical.encode(message)],
-            heard=Heard(generation="g1", n=peer.heard, chain=peer.unheard[peer.heard].hex()),
+            heard=Heard(generation=town.book.me.generation, n=peer.heard, chain=peer.unheard[peer.heard].hex()),
             registry=town.book.registry_version,
             size=0,
             root=bytes(32),
@@ -225,7 +227,8 @@ class Faults:
         self.schedule.after(self.chance.choice((5.0, 100.0)), lambda: self._retire(town.name))
 
     def _retire(self, name: str) -> None:
-        if len(self.registries.event_keys[name]) > 1:
+        gone = any(town.is_gone and town.name == name for town in self.towns)
+        if len(self.registries.event_keys[name]) > 1 and not gone:
             self.registries.retire_key(name)
             self._announce()
 
@@ -234,6 +237,8 @@ class Faults:
         self._announce()
 
         def lift() -> None:
+            if town.is_gone:
+                return
             self.registries.change(town.name, state="open")
             self._announce()
 
@@ -245,7 +250,4 @@ class Faults:
 
     def _announce(self) -> None:
         """The operators hand the newest version to one town; the others learn of it by its statements."""
-        town = self.chance.choice(self.towns)
-        if town.book.registry_version:
-            for registry in self.registries.versions[town.book.registry_version :]:
-                town.submit(registry, lambda answer: None)
+        self.heavy.endings.announce(self.chance.choice([town for town in self.towns if not town.is_gone]))

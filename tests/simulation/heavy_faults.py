@@ -1,8 +1,6 @@
 """Faults of whole networks and whole disks: partitions, an emptied broker, towns' own limits, an old disk put back.
 
-    old disk ─▶ the town hears and says nothing ─▶ it stops, or nobody had heard ─▶ a mirror's copy is put back
-
-A town that comes back under a new generation instead would be a third ending of `old_disk`, beside the mirror.
+old disk ─▶ the town hears and says nothing ─▶ it stops, or nobody had heard ─▶ mirror, return or the end
 """
 
 from __future__ import annotations
@@ -12,6 +10,8 @@ from functools import partial
 from itertools import permutations
 
 from tests.simulation.clients import OPERATOR, Clients
+from tests.simulation.endings import Endings
+from tests.simulation.lies import Lies
 from tests.simulation.mail import Mail
 from tests.simulation.network import Network
 from tests.simulation.schedule import Schedule
@@ -21,6 +21,8 @@ from timebank_ledger import commands as c
 
 Link = tuple[str, str]
 SWIZZLE_STEP_SECONDS = 3.0
+THAW_SECONDS = 150.0
+"""After healing: a lie may still be read again."""
 
 
 class HeavyFaults:
@@ -35,22 +37,26 @@ class HeavyFaults:
         self.network: Network = mails[0].network
         self.active = True
         self.set_own_limits = False
-        self._mirrors: dict[str, list[bytes]] = {}
-        """Town on an old disk → its whole journal, as a mirror has it."""
+        self.endings = Endings(clients, mails[0].network)
+        self.lies = Lies(schedule, mails[0].network, clients)
         self.kinds: list[Callable[[Town, Mail], None]] = [
             self._partition,
             self._swizzle,
             self._wipe_broker,
             self._retain_briefly,
             self._own_policy,
+            self._agree_limit,
+            self._lie,
+            self.old_disk,
             self.old_disk,
         ]
 
     def heal(self) -> None:
-        """Towns on an old disk get their whole journal; nobody is kept from speaking."""
+        """Whatever was drawn for towns on an old disk happens now; nobody is kept from speaking."""
         self.active = False
+        self.lies.thaw_all(THAW_SECONDS)
         for town in self.towns:
-            self.put_mirror_back(town)
+            self.endings.end(town)
 
     # Links and broker --------------------------------------------------------------------------------------------
 
@@ -108,17 +114,30 @@ class HeavyFaults:
             resume = partial(self._change_peer, town, peer, own_limit=None, suspended=False)
             self.schedule.after(self.chance.choice((20.0, 90.0)), resume)
 
+    def _agree_limit(self, town: Town, mail: Mail) -> None:
+        """Two towns agree on a limit; each enters it when the other's signature reaches it."""
+        other = self.chance.choice([one for one in self.towns if one is not town])
+        limit = self.chance.choice((60, 300, 900, 2_000))
+        self.set_own_limits = True
+        for one, peer in ((town, other), (other, town)):
+            enter = partial(self._change_peer, one, peer.name, own_limit=limit, suspended=False)
+            self.schedule.after(self.chance.choice((0.1, 5.0, 60.0)), enter)
+
+    def _lie(self, town: Town, mail: Mail) -> None:
+        """A peer's software lies to this town, whose operator thaws the stream later."""
+        self.lies.tell(town, self.schedule.after)
+
     def _change_peer(self, town: Town, peer: str, *, own_limit: int | None, suspended: bool) -> None:
         town.submit(c.ChangePeer(by=OPERATOR, peer=peer, own_limit=own_limit, suspended=suspended), _refused_or_done)
 
     # An old disk -------------------------------------------------------------------------------------------------
 
     def old_disk(self, town: Town, mail: Mail) -> None:
-        """The machine is lost and an old copy of its disk starts; later a mirror gives what is missing.
+        """The machine is lost and an old copy of its disk starts; `endings.py` says what comes of it.
 
         The operator lets it listen only: were it to speak, it would be a second history, which nothing can undo.
         """
-        if town.on_old_disk or town.stopped or town.book.identity is None:
+        if town.on_old_disk or town.is_gone or town.stopped or town.book.identity is None:
             return
         whole = list(town.disk.entries)
         kept = self.chance.randint(len(whole) // 2, len(whole))
@@ -126,28 +145,13 @@ class HeavyFaults:
             kept -= 1
         if town.up:
             town.crash()
-        self._mirrors[town.name] = whole
+        kept = self.endings.draw(town, whole, kept).kept
         self.network.silenced.add(town.name)
         town.on_old_disk = True
         town.disk.fault = None
         town.disk.entries = whole[:kept]
         town.restart()
-        self.schedule.after(self.chance.choice((5.0, 80.0, 200.0)), lambda: self.put_mirror_back(town))
-
-    def put_mirror_back(self, town: Town) -> None:
-        """The whole journal, byte for byte: the same generation goes on, and nothing acknowledged is lost."""
-        whole = self._mirrors.pop(town.name, None)
-        if whole is None:
-            return
-        self.schedule.note(f"{town.name} is restored from a mirror, {'stopped' if town.stopped else 'not stopped'}")
-        if town.up:
-            town.crash()
-        town.disk.entries = whole
-        town.disk.fault = None
-        town.stopped = None
-        town.on_old_disk = False
-        self.network.silenced.discard(town.name)
-        town.restart()
+        self.schedule.after(self.chance.choice((5.0, 80.0, 200.0)), lambda: self.endings.end(town))
 
 
 def _refused_or_done(answer: Answer) -> None:

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from tests.simulation.claim_books import ClaimBooks
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
+from timebank_contracts.amounts import LIMIT_MAX
 from timebank_contracts.properties import within_limits
 from timebank_contracts.state import Book
 
@@ -47,6 +48,8 @@ class Limits:
     def take(self, entry: e.Entry) -> str | None:
         """Keep an entry; the sentence about a limit that it passes, or None."""
         match entry:
+            case e.NodeOpened(data=node) if node.previous is not UNSET:
+                self.accounts.setdefault("lost", Account(-LIMIT_MAX, LIMIT_MAX, "lost"))
             case e.AccountOpenedEntry(data=opened):
                 self.accounts[opened.account] = Account(opened.floor, opened.ceiling, opened.kind)
                 if opened.owner is not UNSET and self.accounts[opened.owner].kind != "organisation":
@@ -116,6 +119,14 @@ class Limits:
             payer = entry.postings[0][0]
             self.payers[message.data.transfer] = (payer, message.data.minutes)
             self.accounts[payer].in_transit += message.data.minutes
+        elif isinstance(entry, e.MessageRecoveredEntry):
+            message = m.decode_message(bytes(entry.in_))  # type: ignore[arg-type]  # the rules demand it
+            assert isinstance(message, m.TransferSentMessage)
+            payer = entry.postings[0][0]
+            self.payers[message.data.transfer] = (payer, message.data.minutes)
+            self.accounts[payer].in_transit += message.data.minutes
+        elif isinstance(entry, e.TransferReceived) and entry.data.transfer in self.claims.between.forced:
+            return None  # It was decided before state was lost: no limit refuses a fact.
         elif isinstance(entry, e.TransferSettled | e.TransferReturned):
             payer, minutes = self.payers.pop(entry.data.transfer)
             self.accounts[payer].in_transit -= minutes

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from msgspec import UNSET
 
 from tests.simulation.network import Network, Unreachable
+from tests.simulation.putting_back import PuttingBack, is_sent_by
 from tests.simulation.registries import NETWORK, Registries
-from tests.simulation.town import Answer, Town
+from tests.simulation.town import PAST, Answer, Town
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.accept import Duplicate, Fresh, Gap, StopsAt, Unsigned
-from timebank_contracts.errors import Breach
+from timebank_contracts.errors import Breach, Refusal
 from timebank_contracts.names import Identity
 from timebank_contracts.segments import Heard, cut, make_segment, parse_segment
 from timebank_contracts.streams import StreamHead, chain_next, chain_start
@@ -24,6 +25,8 @@ from timebank_federation.outgoing import Outgoing
 
 PULL_SECONDS = 30.0
 PRODUCE_PAUSE_SECONDS_MAX = 30.0
+LOOK_ROUNDS = 10
+"""Of regular pulls, 300 s, until the next look for a newer registry."""
 PULL_SEGMENTS_MAX = 4
 READ_SECONDS = 0.01
 READ_AGAIN_SECONDS = 5.0
@@ -65,6 +68,8 @@ class Mail:
         self._pulling: dict[str, bool] = {}
         """Peers that were asked within the last second → whether to ask once more."""
         self._last_from: dict[str, float] = {}
+        self._rounds = 0
+        self.putting_back = PuttingBack(self)
         town.said = self.said
         town.rebuilt = self.rebuilt
         town.registry_of = lambda version: registries.of_version(version) if version else None
@@ -73,7 +78,8 @@ class Mail:
     @property
     def me(self) -> Identity:
         """The town in the network's names."""
-        return Identity(NETWORK, self.town.name, "g1")
+        found = self.town.book.identity
+        return Identity(NETWORK, self.town.name, "g1") if found is None else found
 
     # Following the journal ---------------------------------------------------------------------------------------
 
@@ -125,8 +131,9 @@ class Mail:
     def _follow(self, entries: Sequence[e.Entry]) -> None:
         for entry in entries:
             if entry.out is not UNSET:
-                stream = self._stream(m.decode_message(bytes(entry.out)).subject)
-                stream.messages.append(bytes(entry.out))
+                message = m.decode_message(bytes(entry.out))
+                if m.generation_in(message) == self.me.generation:
+                    self._stream(message.subject).messages.append(bytes(entry.out))
 
     # Sending -----------------------------------------------------------------------------------------------------
 
@@ -197,12 +204,16 @@ class Mail:
             stream.chains.append(chain_next(stream.chains[-1], stream.messages[len(stream.chains) - 1]))
         return stream.chains[after]
 
-    def answer_pull(self, name: str, after: int, until: int | None) -> list[bytes]:
+    def answer_pull(self, name: str, generation: str, after: int, until: int | None) -> list[bytes]:
         """What this town serves to a peer: segments from `after` + 1 on, at least a statement."""
         if not self.town.up or self.town.stopped or name not in self.town.book.peers:
             return []
         if self.town.paused_until > self.schedule.now or not self.town.rules.answers_pulls:
             return []
+        if generation != self.me.generation:
+            # It has not heard of this generation: the statement tells it of the registry that names it.
+            end = len(self._stream(name).messages)
+            return [self._cut(name, end, end)[0]]
         end = len(self._stream(name).messages)
         end = end if until is None else min(end, until)
         if after > end:
@@ -241,7 +252,14 @@ class Mail:
             self.read_soon()
 
     def receive(self, raw: bytes) -> None:
-        """Give a segment, from the topic or pulled, to the writer."""
+        """Give a segment, from the topic or pulled, to the writer; one of our own counts only where we asked for it."""
+        if self.town.book.previous is not None and is_sent_by(self.town.name, raw):
+            self.quarantined += 1
+        else:
+            self.hand_over(raw)
+
+    def hand_over(self, raw: bytes) -> None:
+        """To the writer."""
         self.town.submit_segment(raw, lambda answer, judged: self._judged(raw, answer, judged))
 
     def _judged(self, raw: bytes, answer: Answer, judged: object) -> None:
@@ -254,8 +272,15 @@ class Mail:
             if isinstance(answer, Unsigned):
                 statement = parse_segment(raw).statement
                 self._refused_key(statement.from_, statement.registry)
+            elif isinstance(answer, Refusal):
+                # A generation or a state may be what only a newer registry explains.
+                statement = parse_segment(raw).statement
+                self._compare_registry(statement.from_, statement.registry)
             return
         if isinstance(judged, Breach):
+            return
+        if judged is PAST:
+            self.putting_back.took(parse_segment(raw).statement)
             return
         statement, now = parse_segment(raw).statement, self.schedule.now
         peer = statement.from_
@@ -277,6 +302,8 @@ class Mail:
 
     def _pull_regularly(self) -> None:
         away = self._pause_seconds > 0 or not self.network.reaches("broker", self.town.name)
+        self.putting_back.step()
+        self._look()
         for name in self.town.book.peers:
             if away or self.schedule.now - self._last_from.get(name, 0.0) > SILENT_SECONDS:
                 self.pull_soon(name)
@@ -300,9 +327,17 @@ class Mail:
     def _pull(self, name: str, until: int | None) -> None:
         me, peer = self.town.name, self.town.book.peers.get(name)
         if peer is not None:
-            after = peer.incoming.n
+            after, generation = peer.incoming.n, peer.generation
             office = self.offices[name]
-            self.network.ask(me, name, lambda: office.answer_pull(me, after, until), self.receive)
+            self.network.ask(me, name, lambda: office.answer_pull(me, generation, after, until), self.receive)
+
+    def _look(self) -> None:
+        """Now and then one peer is asked which registry it holds, whether it says anything or not."""
+        self._rounds += 1
+        names = list(self.town.book.peers)
+        if names and self._rounds % LOOK_ROUNDS == 0:
+            name = names[self._rounds // LOOK_ROUNDS % len(names)]
+            self._compare_registry(name, self.offices[name].town.book.registry_version)
 
     def _compare_registry(self, name: str, version: int) -> None:
         """Fetch the registry from a peer that holds a newer one, version by version."""

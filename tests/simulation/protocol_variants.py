@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 
 from tests.simulation.registries import public
+from tests.simulation.return_variants import RETURN_VARIANTS
 from tests.simulation.rules import Rules
 from timebank_contracts import entries as e
+from timebank_contracts import messages as m
 from timebank_contracts.book import Read
 from timebank_contracts.registry import Registry
 from timebank_contracts.segments import parse_segment
@@ -64,6 +66,31 @@ def returning_at_once(book: Book, command: c.Command, **rest: Any) -> list[Any]:
         return perform(book, command, **rest)
     finally:
         peer.state, peer.ended = before
+
+
+def saying_yes_to_all(book: Book, raw: bytes, *, time: str, read: Read) -> tuple[list[Any], Any]:
+    """What the payee's town rejects, its message calls received."""
+    written, judged = take_segment(book, raw, time=time, read=read)
+    for place, entry in enumerate(written):
+        if isinstance(entry, e.TransferRejected) and entry.out:
+            no = m.decode_message(bytes(entry.out))
+            assert isinstance(no, m.TransferRejectedMessage)
+            data = m.Received(transfer=no.data.transfer, minutes=no.data.minutes)
+            head = {name: getattr(no, name) for name in ("id", "source", "specversion", "subject", "time")}
+            yes = m.TransferReceivedMessage(**head, data=data)
+            written[place] = msgspec.structs.replace(entry, out=msgspec.Raw(m.encode_decision(yes)))
+    return written, judged
+
+
+def taking_refunds_off_twice(book: Book, raw: bytes, *, time: str, read: Read) -> tuple[list[Any], Any]:
+    """A refund that comes back is taken off what was given back, and once more."""
+    before = dict(book.open_transfers)
+    written, judged = take_segment(book, raw, time=time, read=read)
+    for entry in written:
+        if isinstance(entry, e.TransferReturned) and before[entry.data.transfer].refunds:
+            found = before[entry.data.transfer]
+            book.refunded[found.refunds] = book.refunded.get(found.refunds, 0) - found.minutes
+    return written, judged
 
 
 class Deaf(Outgoing):
@@ -137,6 +164,16 @@ def holders(book: Book) -> Sequence[Any]:
     return [account for account in book.accounts.values() if account.kind == "member"]
 
 
+def the_book(book: Book) -> Sequence[Any]:
+    """The book itself."""
+    return [book]
+
+
+def frozen_peers(book: Book) -> Sequence[Any]:
+    """Those whose streams stand still."""
+    return [peer for peer in book.peers.values() if peer.frozen]
+
+
 PROTOCOL_VARIANTS: dict[str, tuple[Rules, str]] = {
     "a position is skipped": (Rules(take_segment=skipping_what_is_missing), "P3"),
     "a re-cut segment is taken whole": (Rules(take_segment=taking_a_recut_whole), "P3"),
@@ -153,5 +190,10 @@ PROTOCOL_VARIANTS: dict[str, tuple[Rules, str]] = {
     "a payer has no floor": (Rules(perform=sending_with(holders, floor=-UNBOUNDED)), "P5"),
     "one sends to a suspended town": (Rules(perform=sending_with(open_peers_only_here, state="open")), "P5"),
     "one takes from a suspended town": (Rules(take_segment=taking_with(open_peers_only_here, state="open")), "P5"),
+    "a frozen stream is taken": (Rules(take_segment=taking_with(frozen_peers, frozen=False)), "P6"),
+    "the debt to all has no limit": (Rules(perform=sending_with(the_book, debt_limit=UNBOUNDED)), "P5"),
+    "a transfer is settled without a decision": (Rules(take_segment=saying_yes_to_all), "P4"),
+    "a returned refund counts twice": (Rules(take_segment=taking_refunds_off_twice), "P1"),
+    **RETURN_VARIANTS,
 }
 """What is broken → the rules, and the promise that some seed must see broken."""

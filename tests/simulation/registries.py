@@ -85,6 +85,19 @@ class Registries:
         number = min(n for n in range(1, version + 1) if public(f"{town} event {n}") in node.event_keys)
         return [f"{town} event {n}" for n in range(1, number)]
 
+    def next_generation(self, town: str) -> str:
+        """The town lost state: one version closes its generation and names the next, with a new key."""
+        latest = self.latest.find(town)
+        assert latest is not None
+        generation = f"g{int(latest.generation[1:]) + 1}"
+        number = int(self.event_keys[town][-1].rsplit(" ", 1)[1]) + 1
+        name = f"{town} event {number}"
+        self.event_keys[town] = [name]
+        self._by_public[public(name)] = key_of(name)
+        log_keys = [public(f"{town} log {generation}")]
+        self.change(town, generation=generation, event_keys=[public(name)], log_keys=log_keys)
+        return generation
+
     def replace_key(self, town: str) -> None:
         """The key was stolen: one version has the new one instead of it."""
         self.add_key(town)

@@ -10,6 +10,7 @@ from timebank_contracts.registry import Registry
 from timebank_federation.outgoing import Outgoing
 from timebank_ledger.peers import take_segment
 from timebank_ledger.propose import perform
+from timebank_ledger.recovery import recover
 from timebank_ledger.timer import due_commands
 
 
@@ -24,6 +25,9 @@ class Rules:
     perform: Callable[..., list[Any]] = perform
     due_commands: Callable[..., Iterator[Any]] = due_commands
     take_segment: Callable[..., tuple[list[Any], Any]] = take_segment
+    recover: Callable[..., list[Any]] = recover
+    repeats_what_was_lost: bool = True
+    """A town that came back says again what its peers never applied."""
     outgoing: Callable[..., Outgoing] = Outgoing
     read_registry: Callable[[Registry], Registry] = _as_signed
     answers_pulls: bool = True

@@ -21,6 +21,8 @@ NAMES = ("aberdare", "barry", "caernarfon", "denbigh", "ebbw-vale")
 TRANSFERS_END_SECONDS = 75.0
 """P8: 60 s to the next statement of a town that waits, and the way of the messages."""
 STREAMS_HEARD_SECONDS = 150.0
+RETURN_SECONDS = 600.0
+"""Everybody knows the registry, and a town that lost state got it back: statements, rounds, and streams from 0."""
 PAIR_LIMIT = 900
 
 
@@ -88,6 +90,7 @@ class Simulation:
             at += chance.expovariate(acts / seconds)
         self.claims.plan(seconds)
         self.claims_between.plan(seconds)
+        self.faults.heavy.endings.begin()
         self.faults.begin(seconds)
         self.schedule.run_until(self.schedule.now + seconds)
         for town in self.towns:
@@ -96,6 +99,7 @@ class Simulation:
         ended_after, heard_after = self.heal()
         self.claims_between.judge()
         self.claims.end()
+        self.promises.judge_returned()
         for town in self.towns:
             self.promises.judge_memory(town)
             self.schedule.note(f"{town.name} {town.book.n}", town.memory.tree.root())
@@ -122,17 +126,36 @@ class Simulation:
             Seconds from healing until both.
         """
         self.faults.heal()
-        start = self.schedule.now
-        for town in self.towns:
+        living = [town for town in self.towns if not town.is_gone]
+        for town in living:
             if town.stopped:
                 raise Broken(f"P8: {town.name} stopped: {town.stopped}")
+        self._put_back(living)
+        start = self.schedule.now
         if not self.schedule.run_until(start + TRANSFERS_END_SECONDS, stop=self.transfers_ended):
-            found = ended(town.book for town in self.towns) or ["A client waits."]
+            found = ended(town.book for town in living) or ["A client waits."]
             raise Broken(f"P8: {found[0]} {TRANSFERS_END_SECONDS} s have passed since healing.")
         ended_after = self.schedule.now - start
         if not self.schedule.run_until(start + STREAMS_HEARD_SECONDS, stop=self.everything_heard):
             raise Broken(f"P8: a stream is not heard {STREAMS_HEARD_SECONDS} s after healing.")
         return ended_after, self.schedule.now - start
+
+    def _put_back(self, living: list[Town]) -> None:
+        """Towns that lost state are whole again, and everybody knows which town is closed for ever."""
+        endings = self.faults.heavy.endings
+        endings.announce(self.schedule.random.choice(living))
+        if len(living) < len(self.towns):
+            self.claims.rounds(RETURN_SECONDS)
+
+        gone = [town.name for town in self.towns if town.is_gone]
+
+        def is_done() -> bool:
+            known = all(town.book.peers[name].state == "closed" for town in living for name in gone)
+            frozen = any(peer.frozen for town in living for peer in town.book.peers.values())
+            return known and not frozen and not endings.returning()
+
+        if not is_done() and not self.schedule.run_until(self.schedule.now + RETURN_SECONDS, stop=is_done):
+            raise Broken(f"P8: {endings.returning()} did not come back within {RETURN_SECONDS} s.")
 
     def open_transfers(self) -> int:
         """Transfers without an outcome at their payer's town."""
@@ -140,13 +163,17 @@ class Simulation:
 
     def transfers_ended(self) -> bool:
         """Whether no transfer is open and no client waits."""
-        return not self.clients.waiting and not ended(town.book for town in self.towns)
+        return not self.clients.waiting and not ended(town.book for town in self.towns if not town.is_gone)
 
     def everything_heard(self) -> bool:
-        """Whether every sender knows that its peer applied all it sent."""
+        """Whether every peer applied all that was sent to it, and every sender knows it.
+
+        A peer that lost state may have heard once what its journal lacks now.
+        """
         return self.transfers_ended() and all(
-            out.heard == out.head == peer.outgoing.n
+            out.heard == out.head == peer.outgoing.n == mail.offices[name].town.book.peers[mail.town.name].incoming.n
             for mail in self.mails
+            if not mail.town.is_gone
             for name, out in mail.outgoing.items()
-            if (peer := mail.town.book.peers[name])
+            if not mail.offices[name].town.is_gone and (peer := mail.town.book.peers[name])
         )

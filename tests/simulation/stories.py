@@ -30,6 +30,7 @@ class Story:
         self.registries = self.simulation.registries
         self.a, self.b = self.simulation.towns
         self.a_mail, self.b_mail = self.simulation.mails
+        self.simulation.clients.debt_limit = 1500
         self.simulation.found()
         self.run(2 * MINUTE)
         self.answers: list[Answer] = []

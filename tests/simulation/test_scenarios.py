@@ -65,7 +65,8 @@ def test_poison_among_ten_thousand_good_messages_loses_none_of_them() -> None:
         if number % 100 == 0:
             story.network.store("barry", GARBAGE[number // 100 % len(GARBAGE)])
             story.run(0.01)
-    assert story.ends_within()
+    # Records that changed places leave a gap, which pulls and repetitions of 4,096 messages close.
+    assert story.ends_within(3 * MINUTE)
     assert story.b_mail.quarantined == 100
     assert story.a.book.accounts["m0"].balance == -10_000
     assert story.b.book.accounts["m0"].balance == 10_000

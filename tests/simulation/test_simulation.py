@@ -16,6 +16,7 @@ from tests.simulation.simulation import NAMES, Simulation
 from timebank_contracts import entries as e
 from timebank_contracts import messages as m
 from timebank_contracts.errors import REJECTIONS
+from timebank_contracts.names import parse_transfer
 
 SEEDS = 500
 SEEDS_TOGETHER = 20
@@ -75,10 +76,11 @@ def test_the_seeds_meet_every_reason_of_a_rejection_and_every_kind_of_entry() ->
                 if isinstance(entry, e.AccountClosed) and entry.postings is not UNSET:
                     kinds["a remainder at closing"] += 1
                 kinds.update(across_towns(entry))
+                kinds.update(after_a_return(entry))
     assert set(reasons) == REJECTIONS
     assert {"a refund taken", "a refund that comes back", "a claim paid from another town"} <= set(kinds)
-    returning = {"segment.recovered", "message.recovered", "stream.recovered", "message.repeated"}
-    assert e.ENTRY_TYPES - {"peer.frozen", "peer.thawed", "peer.generation_closed"} - returning <= set(kinds)
+    assert set(kinds) >= e.ENTRY_TYPES
+    assert {"a decision that was forced", "a transfer that its lost town had said"} <= set(kinds)
     assert {"a part taken back", "a remainder at closing"} <= set(kinds)
     assert {f"a claim confirmed by {who}" for who in ("member", "broker", "delegate", "rule")} <= set(kinds)
 
@@ -94,6 +96,18 @@ def across_towns(entry: e.Entry) -> list[str]:
     found = ["a claim paid from another town"] if taken and message.data.claim is not UNSET else []
     if message.data.purpose == "refund":
         found.append("a refund taken" if taken else "a refund that comes back")
+    return found
+
+
+def after_a_return(entry: e.Entry) -> list[str]:
+    """What only a town that lost state, or its peer, enters."""
+    if not isinstance(entry, e.TransferReceived | e.TransferRejected):
+        return []
+    assert entry.in_ is not UNSET
+    message = m.decode_message(bytes(entry.in_))
+    found = ["a decision that was forced"] if entry.out is UNSET else []
+    if parse_transfer(entry.data.transfer).generation != m.generation_in(message):
+        found.append("a transfer that its lost town had said")
     return found
 
 

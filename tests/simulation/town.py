@@ -14,17 +14,23 @@ from tests.simulation.disk import CommitUnknown, Crashed, Disk
 from tests.simulation.rules import Rules
 from tests.simulation.schedule import Schedule
 from timebank_contracts import entries as e
+from timebank_contracts import messages as m
 from timebank_contracts.accept import RolledBack, StopsAt
 from timebank_contracts.book import apply
 from timebank_contracts.errors import Breach, Malformed, Refusal
 from timebank_contracts.merkle import Tree, leaf_hash
 from timebank_contracts.registry import Registry
+from timebank_contracts.segments import parse_segment
 from timebank_contracts.state import Book
 from timebank_ledger import commands as c
+from timebank_ledger.layer import layer_over
 from timebank_ledger.peer_policy import change_peer
 from timebank_ledger.peers import RULE, accept_registry, freeze
+from timebank_ledger.recovery import is_of_the_past
 
 BATCH_MAX = 64
+PAST = "of the past"
+"""What is judged of a segment that a peer handed back after state was lost."""
 COMMIT_SECONDS = 0.002
 
 Answer = list[bytes] | Exception
@@ -67,6 +73,10 @@ class Town:
         """Why the writer takes nothing any more (a proved rollback)."""
         self.on_old_disk = False
         """Restored from an old copy: nobody is served, and its operator waits for what the peers say."""
+        self.is_gone = False
+        """Closed for ever: its disk is lost, and nobody starts it again."""
+        self.tags: dict[str, str] = {}
+        """Payer's tag → the account that it names; outside the journal, from a key that was not lost."""
         self.registry_of: Callable[[int], Registry | None] = lambda version: None
         self.paused_until = 0.0
         self._held: list[Callable[[], None]] = []
@@ -83,6 +93,11 @@ class Town:
     def book(self) -> Book:
         """The committed book."""
         return self.memory.book
+
+    def name_of(self, position: int | None) -> str:
+        """The id of what began, or would begin, within the town at a position."""
+        me = self.book.identity if position is None or self.book.identity is None else self.book.identity_at(position)
+        return f"{self.name}.{'g1' if me is None else me.generation}.{position}"
 
     def later(self, seconds: float, act: Callable[[], None]) -> None:
         """Plan something that only this life of the process does; a pause delays it."""
@@ -200,7 +215,10 @@ class Town:
                 return written[position - start]
             return e.decode_entry(self.disk.entries[position])
 
-        if isinstance(work, bytes):
+        if isinstance(work, bytes) and book.previous is not None and is_of_the_past(book, parse_segment(work)):
+            written += self._recover(work, time)
+            job.judged = PAST
+        elif isinstance(work, bytes):
             try:
                 entries, job.judged = self.rules.take_segment(book, work, time=time, read=cite)
             except Breach as breach:
@@ -215,6 +233,15 @@ class Town:
             written += change_peer(book, work, self.registry_of(book.registry_version), time=time)
         else:
             written += self.rules.perform(book, work, time=time, cite=cite)
+
+    def _recover(self, raw: bytes, time: str) -> list[e.Entry]:
+        segment, found = parse_segment(raw), {}
+        for message in map(m.decode_message, segment.messages):
+            if isinstance(message, m.TransferSentMessage) and message.data.payer_tag in self.tags:
+                found[message.data.transfer] = self.tags[message.data.payer_tag]
+        # First on a layer: what is refused at its second message must not leave the first behind.
+        self.rules.recover(layer_over(self.memory.book), segment, payers=found, time=time)
+        return self.rules.recover(self.memory.book, segment, payers=found, time=time)
 
     def _remember(self, written: Sequence[e.Entry], raws: Sequence[bytes]) -> None:
         memory = self.memory
@@ -243,7 +270,9 @@ class Town:
         self.memory = Memory()
 
     def restart(self) -> None:
-        """A new process reads the journal."""
+        """A new process reads the journal; of a town that is gone there is none."""
+        if self.is_gone:
+            return
         self.schedule.note(f"{self.name} restarts at {len(self.disk.entries)}")
         self.up = True
         self.paused_until = 0.0
