@@ -119,3 +119,17 @@ def test_a_rewritten_prefix_is_found_by_what_peers_were_told_of_it(tmp_path: Pat
     put_back(aberdare, barry)
     found = findings(report_of(network, tmp_path))
     assert (("A28", "FAIL") in found) == told
+
+
+def test_an_older_export_of_the_peer_shortens_what_came_back_from_it(tmp_path: Path) -> None:
+    """PROTOCOL.md I5: what was handed back was applied there before."""
+    network = returned()
+    aberdare, barry = network.towns.values()
+    mark = next(n for n, raw in enumerate(barry.raws) if b'"transfer.received"' in raw)
+    early = barry.raws[: mark + 1]
+    put_back(aberdare, barry)
+    aberdare.hear(barry)
+    barry.raws = early
+    report = report_of(network, tmp_path)
+    assert [pair["difference"] for pair in report["pairs"]] == [0]
+    assert "FAIL" not in [verdict for _, verdict in findings(report)]

@@ -1,7 +1,8 @@
 """The greatest consistent cut: how far each journal can be read so that nobody heard what another did not yet say.
 
-Exports are made at different moments. A journal that heard more than its peer's export holds is shortened before the
-first such message; that shortens what it says itself, so others may follow; the result is unique.
+Exports are made at different moments. A journal that heard more than its peer's export holds, or got back what that
+one has not applied yet, is shortened before the first such message; that shortens what it says itself, so others may
+follow; the result is unique.
 Source: design page 2, "Signs, limits, identities"; PROTOCOL.md I2.
 """
 
@@ -29,4 +30,18 @@ def greatest_cut(towns: dict[str, Town]) -> dict[str, int]:
                     # Each turn shortens a journal, so this ends.
                     cut[receiver.node] = applied[head]
                     changed = True
+            changed = _put_back_too_much(sender, receiver, cut) or changed
     return cut
+
+
+def _put_back_too_much(town: Town, peer: Town, cut: dict[str, int]) -> bool:
+    """Shorten a town that has back what its peer, within the cut, has not applied yet."""
+    changed = False
+    for stream, restored in town.replay.restored.items():
+        if stream.peer != peer.node:
+            continue
+        known = max(restored, peer.mark(StreamName(stream.generation, town.node), cut[peer.node]))
+        if town.head(stream, cut[town.node]) > known:
+            cut[town.node] = town.replay.out[stream][known]
+            changed = True
+    return changed

@@ -83,6 +83,8 @@ class Replay:
         """The peer's generation and the peer: the entries that applied a message."""
         self.again: dict[str, int] = {}
         """Transfer whose id an earlier generation of its payer's town gave → position of the decision about it."""
+        self.restored: dict[StreamName, int] = {}
+        """Own earlier generation and peer → the messages in `out` before those that the peer handed back."""
         self.last_words: dict[StreamName, int] = {}
         """Own earlier generation and peer → how far the peer said that it applied its stream."""
         self.heard_of: dict[str, array[int]] = defaultdict(lambda: array("I"))
@@ -182,7 +184,9 @@ class Replay:
         """Note what was put back: a lost message stands in its old stream, one said again in the present one."""
         before = "" if self.book.previous is None else self.book.previous.generation
         if isinstance(entry, e.MessageRecoveredEntry):
-            self.out[StreamName(before, entry.data.peer)].append(entry.n)
+            stream = StreamName(before, entry.data.peer)
+            self.restored.setdefault(stream, len(self.out[stream]))
+            self.out[stream].append(entry.n)
         elif isinstance(entry, e.MessageRepeatedEntry):
             self.out[StreamName(self.book.me.generation, entry.data.peer)].append(entry.n)
         elif isinstance(entry, e.StreamRecoveredEntry):

@@ -323,7 +323,7 @@ class Sender:
             after=after,
             messages=messages,
             heard=present if heard is None else heard,
-            # Never a later one than `heard` is by: who reads it takes the heard of a closed generation for the last one.
+            # Never a later one than `heard` is by: a reader takes the heard of a closed generation for the last one.
             registry=min(self.registry, self._registry_version()),
             size=checkpoint.size,
             root=checkpoint.root,
