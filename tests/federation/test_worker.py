@@ -52,7 +52,8 @@ def test_transfers_are_settled_by_the_threads_and_the_threads_end(network: Netwo
     with running(network):
         transfer = network.send("aberdare", "barry", key="k")
         eventually(lambda: network.state("aberdare", transfer) == "settled")
-        assert threads() == {"federation-sender", "federation-receiver", "federation-poller"}
+        names = ("sender", "receiver", "poller", "witness")
+        assert threads() == {f"federation-{name}" for name in names}
     assert not threads()
 
 

@@ -6,12 +6,13 @@ answers nor closes: without a bound its caller would wait for ever, and `stateme
 
 from __future__ import annotations
 
+import select
 from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.rows import tuple_row
 
 T = TypeVar("T")
@@ -45,6 +46,21 @@ class AnswerLimit(psycopg.Connection[Any]):
     """Raises `psycopg.OperationalError`, and is closed, when an answer takes longer than `answer_seconds`."""
 
     answer_seconds = STATEMENT_SECONDS + MORE_SECONDS
+
+    def has_ended(self) -> bool:
+        """Whether the server is known to have ended the session; asks this machine alone, and nobody waits."""
+        session = self.pgconn
+        if session.status != ConnStatus.OK:
+            return True
+        ready = select.poll()
+        ready.register(session.socket, select.POLLIN)
+        try:
+            # Between two statements the server says nothing, but that it goes.
+            if ready.poll(0):
+                session.consume_input()
+        except psycopg.Error:
+            return True
+        return session.status != ConnStatus.OK
 
     @classmethod
     def connect(cls, conninfo: str = "", **options: Any) -> Self:

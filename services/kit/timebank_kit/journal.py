@@ -33,6 +33,7 @@ class JournalTrouble(Exception):
     ├── KeyTaken         another record has this key
     ├── TailMissing      the record before is not there: the store was replaced by an older one
     ├── NoRoom           the store's disk is full: make room
+    ├── StoreAway        the store was gone before the append began
     ├── OutcomeUnknown   the commit may or may not have happened: read the tail back
     └── UnsafeStorage    the store would lose what it acknowledged: refuse to open
     """
@@ -52,6 +53,10 @@ class TailMissing(JournalTrouble):
 
 class NoRoom(JournalTrouble):
     """The store's disk is full; nothing of the append was written. `reopen` says so until there is room."""
+
+
+class StoreAway(JournalTrouble):
+    """The store was gone before the append began; nothing of it was written."""
 
 
 class OutcomeUnknown(JournalTrouble):

@@ -26,6 +26,7 @@ from timebank_kit.journal import (
     JournalTrouble,
     OutcomeUnknown,
     Record,
+    StoreAway,
     UnsafeStorage,
     check_sequence,
     key_taken,
@@ -111,6 +112,8 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
         if not records:
             return
         check_sequence(records)
+        if self._writer.has_ended():
+            raise StoreAway("PostgreSQL ended the session before the append began.")
         first = records[0].position
         topics = TextArray([record.topic.encode() for record in records])
         states = BytesArray([record.state for record in records])
@@ -207,7 +210,7 @@ class PostgresJournal(PostgresAggregateRecorder, Journal):
         except psycopg.Error as error:
             raise JournalTrouble(f"PostgreSQL cannot be read: {_first_line(error)}.") from error
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> AnswerLimit:
         try:
             connection = AnswerLimit.connect(**self._parameters, autocommit=True)
         except psycopg.Error as error:

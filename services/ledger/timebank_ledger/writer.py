@@ -29,7 +29,7 @@ from timebank_contracts.moments import show_time
 from timebank_contracts.registry import Registry, open_registry
 from timebank_kit.clock import Clock
 from timebank_kit.commit_loop import CommitLoop, Doubt, Halt, Stopped, Unwritten
-from timebank_kit.journal import Journal, JournalTrouble, KeyTaken, NoRoom, PositionTaken, TailMissing
+from timebank_kit.journal import Journal, JournalTrouble, KeyTaken, NoRoom, PositionTaken, StoreAway, TailMissing
 from timebank_kit.tail import Tail
 from timebank_ledger import commands as c
 from timebank_ledger.checkpoints import Checkpoints
@@ -271,8 +271,8 @@ class Writer:
             raise self._halted(
                 f"{other} Another process writes this journal, or it was replaced: run one only."
             ) from other
-        except NoRoom as full:
-            raise Unwritten(str(full)) from full
+        except (NoRoom, StoreAway) as surely:
+            raise Unwritten(str(surely)) from surely
         except JournalTrouble as trouble:
             self._doubted = batch
             raise Doubt(f"The commit's outcome is unknown: {trouble}") from trouble
