@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def bash(mark: str, folder: Path, port: int) -> Child:
     )
 
 
+def end(child: Child) -> None:
+    """End a block and what it started: a shell that is ended leaves its command behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+    child.stop(signal.SIGTERM, patience_seconds=20)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[int]:
     """The node of the page, with its member; gives its port."""
@@ -56,7 +66,7 @@ def node(tmp_path: Path) -> Iterator[int]:
         enrol(town, get_token(town, tmp_path / "form"), "bryn", name="Bryn", payable_from_other_towns=True)
         yield port
     finally:
-        child.stop(signal.SIGTERM, patience_seconds=20)
+        end(child)
 
 
 def test_every_block_of_the_page_is_run() -> None:
@@ -82,5 +92,5 @@ def test_the_page_begins_to_test_our_node(tmp_path: Path, node: int) -> None:
         said = tmp_path / "kit.log"
         until(lambda: "4 of 19:" in said.read_text(), seconds=RUN_SECONDS, what="the kit's third check")
     finally:
-        kit.stop(signal.SIGTERM, patience_seconds=20)
+        end(kit)
     assert "The node holds the kit's registry." in said.read_text()
