@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.e2e.running_towns import ROOT
 
 BLOCK = re.compile(r"^(?:<!-- test: (?P<mark>[^>]+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 SHELLS = ("sh", "bash", "shell", "console")
+BLOCK_SECONDS_MAX = 60
 KEPT_OUT = {".venv", ".git", "build", "dist", "sandbox"}
 
 
@@ -30,6 +32,23 @@ def blocks_of(page: Path) -> list[Block]:
     """All blocks of a page, in order."""
     found = BLOCK.finditer(page.read_text("utf-8"))
     return [Block(match["language"], match["mark"] or "", match["text"]) for match in found]
+
+
+def run_block(mark: str, *pages: Path, folder: Path, **variables: str) -> str:
+    """Run the one block of this name on these pages, in a folder; returns what it printed."""
+    (text,) = [block.text for page in pages for block in blocks_of(page) if block.mark == mark]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=folder,
+        env={**os.environ, "PATH": path, "COLUMNS": "200", **variables},
+        capture_output=True,
+        text=True,
+        timeout=BLOCK_SECONDS_MAX,
+        check=False,
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 def environment(checkout: Path, **variables: str) -> dict[str, str]:

@@ -209,13 +209,16 @@ class RunningTowns:
 
 
 @contextmanager
-def two_towns(folder: Path, *, journal: str, kafka: str | None) -> Iterator[RunningTowns]:
+def two_towns(
+    folder: Path, *, journal: str | None = None, kafka: str | None = None, **variables: str
+) -> Iterator[RunningTowns]:
     """Two towns of a network of their own, with a member each; their processes end with the block.
 
     Args:
         folder: for homes and logs.
-        journal: URL of the database for both journals.
+        journal: URL of the database for both journals; None: each in a file in its home.
         kafka: host:port of the broker, None for none.
+        variables: more settings of both towns.
     """
     network = f"run{uuid.uuid4().hex[:12]}.timebank.wales"
     ports = {(name, service): free_port() for name in PAIR for service in SERVICES}
@@ -228,8 +231,9 @@ def two_towns(folder: Path, *, journal: str, kafka: str | None) -> Iterator[Runn
     running = []
     try:
         for town in towns:
-            variables = town.environment(journal=journal, kafka=kafka, poll_seconds=POLL_SECONDS)
-            running.append(RunningTown(town, folder, network=network, variables=variables))
+            url = f"sqlite:{town.home}/journal.db" if journal is None else journal
+            said = town.environment(journal=url, kafka=kafka, poll_seconds=POLL_SECONDS)
+            running.append(RunningTown(town, folder, network=network, variables={**said, **variables}))
             running[-1].start()
         for each in running:
             each.wait_ready()

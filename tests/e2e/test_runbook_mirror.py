@@ -2,72 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local.towns import SERVICES, LocalTown, make_network
-from deploy.servers.child import free_port
-from tests.e2e.pages import blocks_of
-from tests.e2e.running_towns import LIMIT_MINUTES, PAIR, POLL_SECONDS, ROOT, RunningTown, RunningTowns, until
+from deploy.local.towns import SERVICES
+from tests.e2e.pages import blocks_of, run_block
+from tests.e2e.running_towns import ROOT, RunningTown, RunningTowns, two_towns, until
 
 MIRROR = ROOT / "deploy" / "runbooks" / "restore-from-mirror.md"
 CLOSING = ROOT / "deploy" / "runbooks" / "close-a-town.md"
 RETURNING = ROOT / "deploy" / "runbooks" / "come-back.md"
-SECONDS_MAX = 60
 
 
 def run(mark: str, folder: Path, town: RunningTown) -> str:
     """Run the block of this name; returns what it printed."""
-    (text,) = [block.text for page in (MIRROR, CLOSING, RETURNING) for block in blocks_of(page) if block.mark == mark]
-    around = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "LEDGER": town.town.url("ledger"),
-        "DIRECTORY": town.town.url("directory"),
-        "COLUMNS": "200",
-    }
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", text],
-        cwd=folder,
-        env=around,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
-    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    services = {"LEDGER": town.town.url("ledger"), "DIRECTORY": town.town.url("directory")}
+    return run_block(mark, MIRROR, CLOSING, RETURNING, folder=folder, **services)
 
 
 @pytest.fixture
 def towns(tmp_path: Path) -> Iterator[RunningTowns]:
     """Two towns without a broker, each with a database of its own."""
-    network = f"run{uuid.uuid4().hex[:12]}.timebank.wales"
-    made = [
-        LocalTown(name=name, home=tmp_path / name, ports={service: free_port() for service in SERVICES})
-        for name in PAIR
-    ]
-    make_network(network, made, folder=tmp_path, pair_limit=LIMIT_MINUTES)
-    running = []
-    try:
-        for town in made:
-            journal = f"sqlite:{town.home}/journal.db"
-            variables = town.environment(journal=journal, kafka=None, poll_seconds=POLL_SECONDS)
-            running.append(RunningTown(town, tmp_path, network=network, variables=variables))
-            running[-1].start()
-        for each in running:
-            each.wait_ready()
-            each.enrol()
-        yield RunningTowns(*running)
-    finally:
-        for each in running:
-            each.stop()
+    with two_towns(tmp_path) as running:
+        yield running
 
 
 def test_every_block_of_the_pages_is_run() -> None:

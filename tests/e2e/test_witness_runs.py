@@ -5,27 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from deploy.local.towns import SERVICES, LocalTown, is_ready, make_network
+from deploy.local.towns import is_ready
 from deploy.servers.child import Child, free_port
-from tests.e2e.pages import blocks_of
+from tests.e2e.pages import blocks_of, run_block
 from tests.e2e.running_towns import (
-    LIMIT_MINUTES,
-    PAIR,
-    POLL_SECONDS,
     ROOT,
     TIMEBANK,
-    RunningTown,
     RunningTowns,
     timebank,
+    two_towns,
     until,
 )
 
@@ -35,45 +30,14 @@ NAME = "witness.example/w1"
 
 def run(mark: str, folder: Path, **variables: str) -> str:
     """Run the block of this name; returns what it printed."""
-    [text] = [block.text for block in blocks_of(PAGE) if block.mark == mark]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", text],
-        cwd=folder,
-        env={**os.environ, "PATH": path, "COLUMNS": "200", **variables},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return run_block(mark, PAGE, folder=folder, **variables)
 
 
 @pytest.fixture
 def towns(tmp_path: Path) -> Iterator[RunningTowns]:
     """Two towns without a broker, each with a database in its home, that ask witnesses every second."""
-    network = f"run{uuid.uuid4().hex[:12]}.timebank.wales"
-    made = [
-        LocalTown(name=name, home=tmp_path / name, ports={service: free_port() for service in SERVICES})
-        for name in PAIR
-    ]
-    make_network(network, made, folder=tmp_path, pair_limit=LIMIT_MINUTES)
-    running = []
-    try:
-        for town in made:
-            journal = f"sqlite:{town.home}/journal.db"
-            variables = town.environment(journal=journal, kafka=None, poll_seconds=POLL_SECONDS)
-            variables |= {"TIMEBANK_FEDERATION_WITNESS_SECONDS": "1"}
-            running.append(RunningTown(town, tmp_path, network=network, variables=variables))
-            running[-1].start()
-        for each in running:
-            each.wait_ready()
-            each.enrol()
-        yield RunningTowns(*running)
-    finally:
-        for each in running:
-            each.stop()
+    with two_towns(tmp_path, TIMEBANK_FEDERATION_WITNESS_SECONDS="1") as running:
+        yield running
 
 
 def test_every_block_of_the_page_is_run() -> None:
